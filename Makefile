@@ -1,0 +1,45 @@
+# `make replicate` needs Python 3.11 or newer, make and the package index, and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: help setup replicate test check document clean
+
+help:
+	@echo "make replicate   set up, then run the whole pipeline on real images (tier smoke)"
+	@echo "make test        set up, then run the tests"
+	@echo "make setup       make .venv with the pinned requirements"
+	@echo "make check       formatting, lint and types"
+	@echo "make document    write docs/configuration.md and the configuration's schema anew"
+	@echo "make clean       remove results, figures and tables; the environment and downloads stay"
+
+setup: $(INSTALLED)
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11 or missing; name another: make setup PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	@touch $@
+
+replicate: $(INSTALLED)
+	$(BIN)/snakemake --cores all
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+document: $(INSTALLED)
+	$(BIN)/secondorder document
+
+clean:
+	rm -rf .snakemake logs $(filter-out results/data,$(wildcard results/*)) $(wildcard figures/*/) $(wildcard paper_tables/*/)

@@ -1,0 +1,72 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        FIGURE_FILES,
+        TABLE_FILES,
+        REPORT_FILE,
+
+
+rule data:
+    input:
+        [prepared(dataset) for dataset in DATASETS],
+
+
+rule training:
+    input:
+        RUN_FILES,
+
+
+rule figures:
+    input:
+        FIGURE_FILES,
+
+
+rule tables:
+    input:
+        TABLE_FILES,
+
+
+rule report:
+    input:
+        REPORT_FILE,
+
+
+# One target for each figure and table: `snakemake --list-target-rules` is the menu.
+for name in FIGURES:
+
+    rule:
+        name:
+            f"figure_{name}"
+        input:
+            figure_files(name),
+
+
+for name in TABLES:
+
+    rule:
+        name:
+            f"table_{name}"
+        input:
+            table_files(name),
+
+
+onsuccess:
+    say_where_everything_is()
+
+
+onerror:
+    say_where_the_errors_are()

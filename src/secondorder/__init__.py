@@ -1,0 +1,1 @@
+"""Second-order training of neural networks, replicated and checked."""

@@ -1,0 +1,132 @@
+"""The command line: data and training without Snakemake, and the documents made from the configuration's models.
+
+``train`` with a specification file needs nothing but PyTorch, NumPy, PyArrow and tqdm, so that a machine with a GPU and
+little else can train: ``resolve`` writes that file anywhere.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from secondorder.errors import ConfigurationError, SecondOrderError
+
+if TYPE_CHECKING:
+    from secondorder.configuration.models import Configuration
+
+DATA_FOLDER_VARIABLE = "SECONDORDER_DATA"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status, 1 after an error that its one line on stderr explains."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.command(parsed)
+    except SecondOrderError as error:
+        sys.stderr.write(f"secondorder: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="secondorder", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    prepare = commands.add_parser("prepare", help="get, verify and split a dataset")
+    prepare.add_argument("dataset", help="mnist_5k, mnist or cifar10")
+    prepare.add_argument("--folder", type=Path, help=f"drop-in folder with its files (or set {DATA_FOLDER_VARIABLE})")
+    prepare.add_argument("--allow-unverified", action="store_true", help="take dropped-in files whose checksums differ")
+    prepare.add_argument("--output", type=Path, default=Path("results/data"), help="where prepared data goes")
+    prepare.set_defaults(command=_prepare)
+
+    resolve = commands.add_parser("resolve", help="write the specification of one run as JSON")
+    _add_run_choice(resolve)
+    resolve.set_defaults(command=_resolve)
+
+    train = commands.add_parser("train", help="train all seeds of one run")
+    train.add_argument("--specification", type=Path, help="file from `secondorder resolve`, instead of the choice below")
+    _add_run_choice(train)
+    train.add_argument("--data", type=Path, default=Path("results/data"), help="where prepared data lies")
+    train.add_argument("--output", type=Path, required=True, help="folder for metrics, timing, manifest and checkpoints")
+    train.set_defaults(command=_train)
+
+    document = commands.add_parser("document", help="write docs/configuration.md and the configuration's JSON schema")
+    document.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    document.set_defaults(command=_document)
+    return parser
+
+
+def _add_run_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--problem", help="problem in the configuration")
+    parser.add_argument("--run", help="run in the configuration")
+    parser.add_argument("--tier", help="tier to take them from (default: smoke)")
+    parser.add_argument("--configfile", type=Path, help="configuration file laid over the tier's")
+    parser.add_argument("--config-folder", type=Path, default=Path("config"), help="where the tiers' files lie")
+
+
+def _configuration(parsed: argparse.Namespace) -> "Configuration":
+    from secondorder.configuration.loading import load_configuration, read_yaml
+
+    overrides: dict[str, Any] = read_yaml(parsed.configfile) if parsed.configfile else {}
+    if parsed.tier:
+        overrides["tier"] = parsed.tier
+    return load_configuration(overrides, parsed.config_folder)
+
+
+def _prepare(parsed: argparse.Namespace) -> None:
+    from secondorder.data.layout import prepared_files
+    from secondorder.data.datasets import prepare_dataset
+    from secondorder.data.storage import save_dataset
+
+    named = parsed.folder or os.environ.get(DATA_FOLDER_VARIABLE)
+    dataset = prepare_dataset(
+        parsed.dataset,
+        parsed.output / "downloads",
+        Path(named) if named else None,
+        parsed.allow_unverified,
+        report=_say,
+    )
+    save_dataset(dataset, *prepared_files(parsed.output, parsed.dataset))
+
+
+def _resolve(parsed: argparse.Namespace) -> None:
+    sys.stdout.write(json.dumps(_specification(parsed), indent=2) + "\n")
+
+
+def _specification(parsed: argparse.Namespace) -> dict[str, Any]:
+    from secondorder.configuration.resolution import run_specification
+
+    if not (parsed.problem and parsed.run):
+        raise ConfigurationError("name a problem and a run: --problem mnist_mlp --run adam")
+    return run_specification(_configuration(parsed), parsed.problem, parsed.run).to_mapping()
+
+
+def _train(parsed: argparse.Namespace) -> None:
+    from secondorder.data.layout import prepared_files
+    from secondorder.data.storage import load_dataset
+    from secondorder.training.progress import Progress
+    from secondorder.training.run import train_run
+    from secondorder.training.specification import RunSpecification
+
+    if parsed.specification:
+        specification = RunSpecification.from_file(parsed.specification)
+    else:
+        specification = RunSpecification.from_mapping(_specification(parsed))
+    dataset = load_dataset(*prepared_files(parsed.data, specification.dataset))
+    with Progress(f"{specification.problem}/{specification.run}") as progress:
+        train_run(specification, dataset, parsed.output, parsed.output / "checkpoints", progress)
+
+
+def _document(parsed: argparse.Namespace) -> None:
+    from secondorder.configuration.documentation import DOCUMENT, SCHEMA_FILE, document, schema
+    from secondorder.files import write_text
+
+    write_text(parsed.root / DOCUMENT, document())
+    write_text(parsed.root / SCHEMA_FILE, schema())
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")

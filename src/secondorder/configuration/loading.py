@@ -1,0 +1,84 @@
+"""From files and overrides to a checked configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from secondorder.configuration.explanation import explain, unknown_name
+from secondorder.configuration.models import Configuration
+from secondorder.configuration.resolution import check_names_and_settings
+from secondorder.errors import ConfigurationError
+
+DEFAULT_TIER = "smoke"
+DEFAULTS_FILE = "defaults.yaml"
+
+
+def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configuration:
+    """Return the checked configuration: ``defaults.yaml``, then the tier's file, then ``overrides``.
+
+    Later values replace earlier ones key by key; null takes a key away, back to its default.
+
+    Args:
+        overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's file.
+        folder: The folder that holds ``defaults.yaml`` and ``<tier>.yaml``.
+
+    Raises:
+        ConfigurationError: In one line, the key, what was given, what is allowed, and the nearest known key.
+    """
+    tier = overrides.get("based_on") or overrides.get("tier") or DEFAULT_TIER
+    tiers = sorted(path.stem for path in folder.glob("*.yaml") if path.name != DEFAULTS_FILE)
+    if tier not in tiers:
+        key = "based_on" if overrides.get("based_on") else "tier"
+        raise unknown_name(key, f"configuration file {folder.name}/<tier>.yaml for", str(tier), tiers)
+    merged: dict[str, Any] = {}
+    for layer in (read_yaml(folder / DEFAULTS_FILE), read_yaml(folder / f"{tier}.yaml"), overrides):
+        merged = merge(merged, layer)
+    return check_configuration(merged)
+
+
+def check_configuration(values: Mapping[str, Any]) -> Configuration:
+    """Return the configuration in ``values``, checked alone and against the optimizers, problems and datasets there are.
+
+    Raises:
+        ConfigurationError: See :func:`load_configuration`.
+    """
+    try:
+        configuration = Configuration.model_validate(dict(values))
+    except ValidationError as error:
+        raise explain(error, Configuration) from None
+    check_names_and_settings(configuration)
+    return configuration
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        ConfigurationError: The file cannot be read, is no YAML, or holds no mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path}: holds {type(values).__name__}, not keys with values")
+    return values
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the values of ``overlay`` in place, mappings merged key by key; None takes a key away."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = merged.get(key)
+            merged[key] = merge(below if isinstance(below, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged

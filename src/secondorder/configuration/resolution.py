@@ -1,0 +1,146 @@
+"""From a checked configuration to the specification of each run."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from secondorder import optim, plotting, problems, tables
+from secondorder.configuration.declared import settings_model
+from secondorder.configuration.explanation import explain, unknown_name
+from secondorder.configuration.models import Configuration, ProblemSection
+from secondorder.data.datasets import DATASETS
+from secondorder.errors import ConfigurationError
+from secondorder.statistics.names import AGGREGATED
+from secondorder.training.specification import RunSpecification
+
+
+def runs_of(configuration: Configuration, problem: str) -> list[str]:
+    """Return the names of the runs that are trained on a problem, in the order of the configuration's ``runs``."""
+    chosen = configuration.problems[problem].runs
+    return [run for run in configuration.runs if chosen is None or run in chosen]
+
+
+def module_of(configuration: Configuration, problem: str) -> str:
+    """Return the module under ``secondorder.problems`` of a configured problem."""
+    return configuration.problems[problem].module or problem
+
+
+def dataset_of(configuration: Configuration, problem: str) -> str:
+    """Return the dataset of a configured problem."""
+    section = configuration.problems[problem]
+    default: str = problems.load(module_of(configuration, problem)).DATASETS[0]
+    return section.dataset or default
+
+
+def datasets_of(configuration: Configuration) -> list[str]:
+    """Return the datasets that the tier needs."""
+    return sorted({dataset_of(configuration, problem) for problem in configuration.problems})
+
+
+def label_of(configuration: Configuration, run: str) -> str:
+    """Return the name of a run in figures."""
+    return configuration.runs[run].label or run
+
+
+def run_specification(configuration: Configuration, problem: str, run: str) -> RunSpecification:
+    """Return everything the training of one run on one problem has to know.
+
+    Raises:
+        ConfigurationError: There is no such problem, or it does not train the run.
+    """
+    if problem not in configuration.problems:
+        raise unknown_name("problems", "problem", problem, configuration.problems)
+    if run not in runs_of(configuration, problem):
+        raise unknown_name(f"problems.{problem}.runs", "run", run, runs_of(configuration, problem))
+    section = configuration.problems[problem]
+    chosen = configuration.runs[run]
+    override = section.overrides.get(run)
+    schedule = (override.schedule if override else None) or chosen.schedule
+    settings = {**chosen.settings, **(override.settings if override else {})}
+    module = module_of(configuration, problem)
+    return RunSpecification(
+        problem=problem,
+        problem_module=module,
+        problem_settings=_resolve(problems.load(module).Settings, section.settings, ["problems", problem, "settings"]),
+        dataset=dataset_of(configuration, problem),
+        run=run,
+        optimizer=chosen.optimizer,
+        optimizer_settings=_resolve(optim.load(chosen.optimizer).Settings, settings, _settings_key(problem, run, section)),
+        batch_size=(override.batch_size if override else None) or chosen.batch_size or section.batch_size,
+        unit_batch_size=section.batch_size,
+        budget_epochs=section.budget_epochs,
+        schedule=schedule.model_dump(),
+        seeds=tuple(configuration.seed_list),
+        threads=configuration.threads,
+        device=configuration.device,
+        log_every=configuration.log_every,
+    )
+
+
+def check_names_and_settings(configuration: Configuration) -> None:
+    """Check what a model alone cannot: that every name exists, every setting fits, and every batch can be filled.
+
+    Raises:
+        ConfigurationError: In one line, the key, what was given and what is allowed.
+    """
+    for run, chosen in configuration.runs.items():
+        if chosen.optimizer not in optim.available():
+            raise unknown_name(f"runs.{run}.optimizer", "optimizer", chosen.optimizer, optim.available())
+        _resolve(optim.load(chosen.optimizer).Settings, chosen.settings, ["runs", run, "settings"])
+    for kind, sections, known in (
+        ("figure", configuration.figures, plotting.available()),
+        ("table", configuration.tables, tables.available()),
+    ):
+        for name, rendered in sections.items():
+            if name not in known:
+                raise unknown_name(f"{kind}s.{name}", kind, name, known)
+            for table in rendered.reads:
+                if table not in AGGREGATED:
+                    raise unknown_name(f"{kind}s.{name}.reads", "aggregated table", table, AGGREGATED)
+    for problem, section in configuration.problems.items():
+        module = module_of(configuration, problem)
+        if module not in problems.available():
+            raise unknown_name(f"problems.{problem}", "problem", module, problems.available())
+        offered = problems.load(module).DATASETS
+        if dataset_of(configuration, problem) not in offered:
+            raise unknown_name(f"problems.{problem}.dataset", "dataset for it called", str(section.dataset), offered)
+        for run in [*(section.runs or []), *section.overrides]:
+            if run not in configuration.runs:
+                raise unknown_name(f"problems.{problem}.runs", "run", run, configuration.runs)
+        for run in section.overrides:
+            if run not in runs_of(configuration, problem):
+                raise ConfigurationError(
+                    f"problems.{problem}.overrides.{run}: {run!r} is not among this problem's runs; add it to them or take "
+                    "the override out"
+                )
+        images = DATASETS[dataset_of(configuration, problem)].train_size
+        for run in runs_of(configuration, problem):
+            specification = run_specification(configuration, problem, run)
+            largest = max(specification.batch_size, specification.unit_batch_size)
+            if largest > images:
+                raise ConfigurationError(
+                    f"problems.{problem}: run {run!r} has batches of {largest}; {specification.dataset} has {images} "
+                    "training images; give a smaller batch_size"
+                )
+
+
+def _settings_key(problem: str, run: str, section: ProblemSection) -> list[str]:
+    if run in section.overrides:
+        return ["problems", problem, "overrides", run, "settings"]
+    return ["runs", run, "settings"]
+
+
+def _resolve(declared: type[Any], values: dict[str, Any], key: Sequence[str]) -> dict[str, Any]:
+    model: type[BaseModel] = settings_model(declared)
+    try:
+        resolved = model.model_validate(values).model_dump()
+    except ValidationError as error:
+        raise explain(error, model, key) from None
+    try:
+        declared(**resolved)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{'.'.join(key)}: {error}") from None
+    plain: dict[str, Any] = json.loads(json.dumps(resolved))
+    return plain

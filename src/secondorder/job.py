@@ -1,0 +1,33 @@
+"""What every workflow script does around its work: its log, and errors in one line."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from secondorder.errors import SecondOrderError
+
+
+@contextmanager
+def job(log: str) -> Iterator[None]:
+    """Send a job's output to its log; a failure is told on the console too, in one line, and ends the job.
+
+    Args:
+        log: Path of the log file.
+    """
+    console = sys.stderr
+    with Path(log).open("w", encoding="utf-8", buffering=1) as stream:
+        sys.stdout = sys.stderr = stream
+        try:
+            yield
+        except SecondOrderError as error:
+            stream.write(f"{error}\n")
+            console.write(f"\nError: {error}\n")
+            sys.exit(1)
+        except Exception as error:
+            traceback.print_exc(file=stream)
+            console.write(f"\nError: {type(error).__name__}: {error} (all of it in {log})\n")
+            sys.exit(1)
+        finally:
+            sys.stdout, sys.stderr = sys.__stdout__, console

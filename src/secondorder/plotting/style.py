@@ -1,0 +1,65 @@
+"""One visual style for all figures."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import seaborn as sns
+
+COLUMN_INCHES = 3.4
+"""Width of a figure in one column of a two-column page."""
+PAGE_INCHES = 7.1
+"""Width of a figure over both columns."""
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+_DASHES = ("-", "--", ":")
+_SETTINGS = {
+    "axes.grid": True,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 8,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "font.size": 8,
+    "grid.alpha": 0.35,
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 300,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+}
+
+
+@dataclass(frozen=True)
+class RunStyle:
+    """How one run is drawn in every figure."""
+
+    color: tuple[float, float, float]
+    marker: str
+    linestyle: str
+
+
+def run_styles(runs: Sequence[str]) -> dict[str, RunStyle]:
+    """Return the style of each run by its place in the configuration: the same in every figure of every tier.
+
+    Colours are seaborn's colour-blind safe ten; the marker, and after ten runs the dashes, tell runs apart without colour.
+    """
+    colors = sns.color_palette("colorblind", 10)
+    return {
+        run: RunStyle(colors[place % 10], _MARKERS[place % 10], _DASHES[place // 10 % len(_DASHES)])
+        for place, run in enumerate(runs)
+    }
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the project's style within this block."""
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS, "backend": "agg"}):
+        yield

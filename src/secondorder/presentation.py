@@ -1,0 +1,54 @@
+"""What a figure or a table is told besides its numbers."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from secondorder.configuration.models import Configuration
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a figure or a table is told besides its numbers.
+
+    Attributes:
+        labels: The name to show of each run, in the order to show them. The order also fixes each run's colour and marker.
+        targets: Target validation accuracy, a share, by problem.
+        confidence: Level of the confidence intervals.
+        exclusive: Whether runs had the machine for themselves, so that their seconds are comparable.
+        problem: The problem of a figure that is drawn for each problem; None for others.
+    """
+
+    labels: Mapping[str, str]
+    targets: Mapping[str, float]
+    confidence: float
+    exclusive: bool
+    problem: str | None = None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain values, from which ``Context(**values)`` makes it again."""
+        return dataclasses.asdict(self)
+
+
+def context_of(configuration: "Configuration", problem: str | None = None) -> Context:
+    """Return the context of a tier's figures and tables."""
+    return Context(
+        labels={run: section.label or run for run, section in configuration.runs.items()},
+        targets={name: section.target_accuracy for name, section in configuration.problems.items()},
+        confidence=configuration.statistics.confidence,
+        exclusive=configuration.exclusive,
+        problem=problem,
+    )
+
+
+def data_note(seeds: pd.DataFrame) -> str:
+    """Return the sentence that results made with unverified data must carry; empty when all data is verified.
+
+    Args:
+        seeds: The aggregated table ``seeds``.
+    """
+    return "" if seeds["data_verified"].all() else "Made with data that fails its published checksums."

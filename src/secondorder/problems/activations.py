@@ -1,0 +1,10 @@
+"""The activations that a problem's settings can name."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import nn
+
+ActivationName = Literal["relu", "tanh"]
+
+ACTIVATIONS: dict[ActivationName, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}

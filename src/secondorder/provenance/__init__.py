@@ -1,0 +1,1 @@
+"""Provenance: which code, data, settings and machine a result comes from."""

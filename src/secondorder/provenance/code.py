@@ -1,0 +1,97 @@
+"""Digests of code: a stage's own modules and everything they import from this package.
+
+Snakemake does not notice an edit of an imported module. So each rule carries the digest of its stage in ``params``: an
+edit of a plot changes the digest of the plots alone, an edit of one optimizer that of its own runs alone. Modules that
+are found by name at run time (optimizers, problems, figures) are no static imports, and are named as roots where
+they are used.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "secondorder"
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def code_files(*roots: str) -> dict[str, str]:
+    """Return the sha256 of each source file that ``roots`` reach, by its path below the package.
+
+    Args:
+        roots: Module names such as ``secondorder.optim.adam``.
+
+    Raises:
+        ModuleNotFoundError: A root is no module of this package.
+    """
+    reached: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        module = waiting.pop()
+        if module in reached:
+            continue
+        if _source(module) is None:
+            raise ModuleNotFoundError(f"{module} is no module of {PACKAGE}")
+        reached.add(module)
+        waiting.extend(_imports(module))
+    sources = {path for module in reached if (path := _source(module)) is not None}
+    return {path.relative_to(_ROOT).as_posix(): _digest(path) for path in sorted(sources)}
+
+
+def training_code(problem_module: str, optimizer: str) -> dict[str, str]:
+    """Return the digests of the source files that decide the result of a run: the core, its problem, its optimizer."""
+    return code_files(
+        f"{PACKAGE}.training.run", f"{PACKAGE}.problems.{problem_module}", f"{PACKAGE}.optim.{optimizer}"
+    )
+
+
+def code_digest(*roots: str) -> str:
+    """Return one digest over :func:`code_files`."""
+    return combined_digest(code_files(*roots))
+
+
+def combined_digest(files: Mapping[str, str]) -> str:
+    """Return one digest over named digests, whatever their order."""
+    lines = "".join(f"{name} {files[name]}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def data_files_digest(paths: Iterable[Path]) -> str:
+    """Return one digest over files that are not modules, such as templates."""
+    return combined_digest({path.name: _digest(path) for path in paths})
+
+
+@cache
+def _digest(path: Path) -> str:
+    # Line ends are normalised: a checkout on another system is the same code.
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _source(module: str) -> Path | None:
+    parts = module.split(".")[1:]
+    for path in (_ROOT.joinpath(*parts, "__init__.py"), _ROOT.joinpath(*parts).with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    path = _source(module)
+    if path is None:
+        return ()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {name for node in ast.walk(tree) for name in _imported_names(node)}
+    parents = {module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1)}
+    return tuple(sorted(name for name in names | parents if _source(name) is not None))
+
+
+def _imported_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    else:
+        return
+    yield from (name for name in names if name.split(".")[0] == PACKAGE)

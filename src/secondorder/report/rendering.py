@@ -1,0 +1,111 @@
+"""Rendering of ``report.html`` from templates: figures and styles are inside the page, nothing is loaded from outside."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from secondorder.configuration.models import Configuration
+from secondorder.configuration.resolution import dataset_of, label_of, runs_of
+from secondorder.tables.table import Table
+
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure in the report.
+
+    Attributes:
+        name: The figure's name; ``snakemake figure_<name>`` draws it.
+        png: The picture.
+        caption: What it shows, in sentences.
+    """
+
+    name: str
+    png: Path
+    caption: str
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URL."""
+        return "data:image/png;base64," + base64.b64encode(self.png.read_bytes()).decode("ascii")
+
+
+def render_report(
+    templates: Path,
+    configuration: Configuration,
+    figures: Sequence[ReportFigure],
+    tables: Mapping[str, Table],
+    manifests: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return the page.
+
+    Args:
+        templates: Folder with ``report.html.j2`` and what it includes.
+        configuration: The tier's configuration.
+        figures: Figures in the order to show them.
+        tables: Tables by name, in the order to show them.
+        manifests: The manifests of all runs of the tier.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(TEMPLATE).render(
+        configuration=configuration,
+        figures=figures,
+        tables=tables,
+        problems=[_problem_row(configuration, problem) for problem in configuration.problems],
+        facts=_facts(manifests),
+        diverged=[
+            f"{label_of(configuration, manifest['specification']['run'])} on {manifest['specification']['problem']}, "
+            f"seed {seed['seed']}, step {seed['diverged_at_step']}"
+            for manifest in manifests
+            for seed in manifest["seeds"]
+            if seed["status"] == "diverged"
+        ],
+        unverified=sorted({manifest["data"]["name"] for manifest in manifests if not manifest["data"]["verified"]}),
+    )
+
+
+def _problem_row(configuration: Configuration, problem: str) -> dict[str, str]:
+    section = configuration.problems[problem]
+    return {
+        "problem": problem,
+        "dataset": dataset_of(configuration, problem),
+        "batch size": str(section.batch_size),
+        "budget (epochs)": f"{section.budget_epochs:g}",
+        "target (validation)": f"{section.target_accuracy:.1%}",
+        "runs": ", ".join(label_of(configuration, run) for run in runs_of(configuration, problem)),
+    }
+
+
+def _facts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        "Trained on": _distinct(f"{m['device']['type']} ({_hardware(m)})" for m in manifests),
+        "Threads per job": _distinct(str(m["specification"]["threads"]) for m in manifests),
+        "Python": _distinct(m["environment"]["python"] for m in manifests),
+        "PyTorch": _distinct(m["environment"].get("torch", "unknown") for m in manifests),
+        "secondorder": _distinct(_revision(m) for m in manifests),
+        "Training, all runs": f"{sum(m['wall_seconds'] for m in manifests):.0f} s of job time",
+    }
+
+
+def _hardware(manifest: Mapping[str, Any]) -> str:
+    name: str = manifest["device"]["name"]
+    return manifest["machine"]["processor"] or manifest["machine"]["machine"] if name == "cpu" else name
+
+
+def _revision(manifest: Mapping[str, Any]) -> str:
+    commit = manifest["commit"]
+    version: str = manifest["environment"].get("secondorder", "unknown")
+    if not commit:
+        return version
+    return f"{version}, commit {commit['revision'][:12]}{' with uncommitted changes' if commit['dirty'] else ''}"
+
+
+def _distinct(values: Any) -> str:
+    return "; ".join(sorted(set(values)))

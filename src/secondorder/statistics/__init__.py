@@ -1,0 +1,1 @@
+"""Statistics: pure functions from the metrics of runs to summaries over seeds."""

@@ -1,0 +1,43 @@
+"""Aggregation: everything that figures and tables read, from everything that runs wrote."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from secondorder.files import atomic_path
+from secondorder.statistics.accuracy import summarise_accuracy
+from secondorder.statistics.collection import CollectedRuns
+from secondorder.statistics.curves import epoch_rows, summarise_curves
+from secondorder.statistics.time_to_target import summarise_time_to_target
+
+def aggregate(
+    runs: CollectedRuns, targets: Mapping[str, float], confidence: float, resamples: int
+) -> dict[str, pd.DataFrame]:
+    """Return the aggregated tables of a tier by name.
+
+    Args:
+        runs: All of its runs.
+        targets: Target validation accuracy, a share, by problem.
+        confidence: Level of the confidence intervals.
+        resamples: Bootstrap resamples.
+    """
+    rows = epoch_rows(runs.metrics, runs.timing)
+    return {
+        "accuracy": summarise_accuracy(runs.metrics, runs.seeds, confidence, resamples),
+        "curves": summarise_curves(rows, runs.seeds, confidence, resamples),
+        "seeds": runs.seeds,
+        "time_to_target": summarise_time_to_target(rows, runs.seeds, targets),
+    }
+
+
+def write_aggregated(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write each table as ``<name>.parquet``."""
+    for name, table in tables.items():
+        with atomic_path(folder / f"{name}.parquet") as temporary:
+            table.to_parquet(temporary, index=False)
+
+
+def read_aggregated(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    """Read aggregated tables by name."""
+    return {name: pd.read_parquet(path) for name, path in paths.items()}

@@ -1,0 +1,36 @@
+"""What every run spends until its validation accuracy first reaches the problem's target."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from secondorder.presentation import Context, data_note
+from secondorder.statistics.curves import POSITIONS
+from secondorder.tables.table import Table
+
+_SHOWN = {"epoch": "epochs", "step": "updates"}
+
+
+def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
+    """Return the table of times to target.
+
+    Args:
+        tables: The aggregated tables ``time_to_target`` and ``seeds``.
+        context: Gives labels.
+    """
+    rows = tables["time_to_target"].rename(columns={"run": "optimizer"})
+    for position, shown in _SHOWN.items():
+        rows = rows.rename(columns={f"{position}{end}": f"{shown}{end}" for end in ("", "_min", "_max")})
+    spent = [_SHOWN.get(position, position) for position in POSITIONS]
+    columns = ["problem", "optimizer", "target", "seeds", "reached"]
+    columns += [f"{name}{end}" for name in spent for end in ("", "_min", "_max")]
+    caption = (
+        "Spent until the validation accuracy (percent) first reaches the target: median over seeds, smallest and largest; a "
+        "seed that misses the target counts as infinite. Resolution: one epoch."
+    )
+    if not context.exclusive:
+        caption += " Runs shared the machine, so seconds are indicative."
+    digits = {"target": 1}
+    digits |= {f"{name}{end}": int(name == "seconds") * 2 for name in spent for end in ("", "_min", "_max")}
+    note = data_note(tables["seeds"])
+    return Table(rows[columns], f"{caption} {note}".strip(), digits, context.labels)

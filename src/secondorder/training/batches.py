@@ -1,0 +1,90 @@
+"""Images on the training device, and the order in which mini-batches take them."""
+
+from typing import Any
+
+import torch
+
+from secondorder.data.dataset import Dataset
+from secondorder.problems.problem import Augmentation
+
+
+class DeviceSplit:
+    """One split of a dataset, kept on the device as uint8 and normalised by the batch.
+
+    Args:
+        images: uint8 array, shape (n, channels, height, width).
+        labels: uint8 array, shape (n,).
+        dataset: Gives the per-channel mean and standard deviation of the training split.
+        device: Where to keep it.
+    """
+
+    def __init__(self, images: Any, labels: Any, dataset: Dataset, device: torch.device) -> None:
+        self.images = torch.from_numpy(images).to(device)
+        self.labels = torch.from_numpy(labels).to(device, torch.int64)
+        self._scale = torch.from_numpy(1 / (255 * dataset.std)).to(device)[:, None, None]
+        self._shift = torch.from_numpy(-dataset.mean / dataset.std).to(device)[:, None, None]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Return float32 images (x/255 − mean)/std of a uint8 batch."""
+        return images.to(torch.float32).mul_(self._scale).add_(self._shift)
+
+    def subset(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the uint8 images and the labels at ``indices``."""
+        return self.images[indices], self.labels[indices]
+
+
+class BatchOrder:
+    """Shuffled mini-batches, epoch after epoch, that resume where they were.
+
+    An epoch is a fresh permutation cut into whole batches; the remainder waits for another epoch. The permutation is
+    drawn on the CPU, so that a seed means the same order on every device, and depends on the seed alone, so that every
+    optimizer sees the same order.
+
+    Args:
+        split: What to draw from.
+        batch_size: Samples in a batch.
+        seed: Seed of the order and of the augmentation.
+        augmentation: Applied to the uint8 images of each batch; None for none.
+    """
+
+    def __init__(self, split: DeviceSplit, batch_size: int, seed: int, augmentation: Augmentation | None) -> None:
+        self._split = split
+        self._batch_size = batch_size
+        self._augmentation = augmentation
+        self._order_generator = torch.Generator().manual_seed(seed)
+        self._augmentation_generator = torch.Generator(split.images.device).manual_seed(seed)
+        self._permutation = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Number of whole batches in an epoch."""
+        return len(self._split) // self._batch_size
+
+    def start_epoch(self) -> None:
+        """Draw the permutation of the next epoch."""
+        permutation = torch.randperm(len(self._split), generator=self._order_generator)
+        self._permutation = permutation.to(self._split.images.device)
+
+    def batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs (normalised float32) and labels of the epoch's batch ``index``."""
+        chosen = self._permutation[index * self._batch_size : (index + 1) * self._batch_size]
+        images, labels = self._split.subset(chosen)
+        if self._augmentation is not None:
+            images = self._augmentation(images, self._augmentation_generator)
+        return self._split.normalise(images), labels
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the generators' states; call it between epochs."""
+        return {
+            "order": self._order_generator.get_state(),
+            "augmentation": self._augmentation_generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over a state from :meth:`state_dict`."""
+        self._order_generator.set_state(state["order"])
+        self._augmentation_generator.set_state(state["augmentation"])

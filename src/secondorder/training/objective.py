@@ -1,0 +1,105 @@
+"""The mini-batch objective: one function of the parameters for the length of one step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from secondorder.curvature.products import double_backward
+from secondorder.problems.problem import Loss
+from secondorder.training.work import Work
+
+
+class Objective:
+    """The loss of one mini-batch, plus the penalty, as a function of the parameters.
+
+    f(θ) = loss(model_θ(inputs), targets) + λ/2 ‖w‖², w the parameters of two or more dimensions.
+
+    However often a step evaluates it, it is one function: each evaluation uses the same dropout masks (the random number
+    generator is set back to where the first one started) and moves BatchNorm's running statistics once, at the first.
+
+    Args:
+        model: The network; its current parameters are θ.
+        loss: Maps outputs and targets to a 0-dimensional tensor.
+        inputs: Network inputs of the batch, normalised and augmented already.
+        targets: Their targets.
+        work: The counter that every evaluation is added to.
+        penalty: λ.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        inputs: torch.Tensor,
+        targets: torch.Tensor,
+        work: Work,
+        penalty: float = 0.0,
+    ) -> None:
+        self.model = model
+        self.loss_function = loss
+        self.inputs = inputs
+        self.targets = targets
+        self.penalty = penalty
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._work = work
+        self._buffers = list(model.buffers())
+        self._random_state: torch.Tensor | None = None
+
+    def loss(self) -> torch.Tensor:
+        """Return f(θ) without a gradient; costs one forward pass."""
+        self._work.count_loss(len(self.inputs))
+        with torch.no_grad(), self._same_function():
+            return self._evaluate()
+
+    def loss_and_gradient(self) -> torch.Tensor:
+        """Return f(θ), detached, and leave ∇f(θ) in the parameters' ``grad``; costs one gradient."""
+        self._work.count_gradient(len(self.inputs))
+        for parameter in self.parameters:
+            parameter.grad = None
+        with torch.enable_grad(), self._same_function():
+            value = self._evaluate()
+            value.backward()  # type: ignore[no-untyped-call]
+        return value.detach()
+
+    def hessian_vector_product(self, vector: torch.Tensor) -> torch.Tensor:
+        """Return ∇²f(θ) v for v of shape (P,), in the order of ``parameters_to_vector``; costs one product."""
+        self._work.count_product(len(self.inputs))
+        with torch.enable_grad(), self._same_function():
+            return double_backward(self._evaluate, self.parameters, vector)
+
+    def _evaluate(self) -> torch.Tensor:
+        value = self.loss_function(self.model(self.inputs), self.targets)
+        if self.penalty:
+            squares = [parameter.square().sum() for parameter in self.parameters if parameter.ndim > 1]
+            value = value + 0.5 * self.penalty * torch.stack(squares).sum()
+        return value
+
+    @contextmanager
+    def _same_function(self) -> Iterator[None]:
+        device = self.inputs.device
+        if self._random_state is None:
+            self._random_state = get_random_state(device)
+            yield
+            return
+        set_random_state(device, self._random_state)
+        kept = [buffer.clone() for buffer in self._buffers]
+        try:
+            yield
+        finally:
+            for buffer, value in zip(self._buffers, kept, strict=True):
+                buffer.copy_(value)
+
+
+def get_random_state(device: torch.device) -> torch.Tensor:
+    """Return the state of the generator that modules on ``device`` draw from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def set_random_state(device: torch.device, state: torch.Tensor) -> None:
+    """Set the generator that modules on ``device`` draw from to ``state``."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)

@@ -1,0 +1,49 @@
+"""Progress of a job: a bar on a terminal, lines in a log."""
+
+import sys
+from types import TracebackType
+from typing import TextIO
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Shows lines and a share of the work; a context manager.
+
+    Args:
+        title: What is going on, in front of the bar.
+        stream: Where to; a bar is drawn only when it is a terminal.
+    """
+
+    def __init__(self, title: str, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._bar = tqdm(
+            desc=title,
+            total=1.0,
+            file=stream,
+            disable=not stream.isatty(),
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}",
+        )
+
+    def line(self, text: str) -> None:
+        """Show a line of text, above the bar when there is one."""
+        if self._bar.disable:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+        else:
+            self._bar.write(text, file=self._stream)
+
+    def share(self, done: float) -> None:
+        """Show that this share of the work, in [0, 1], is done."""
+        if not self._bar.disable:
+            self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> "Progress":
+        """Start."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the bar."""
+        self._bar.close()

@@ -1,0 +1,276 @@
+"""The training of one seed, from initialisation or from its last checkpoint to the end of its budget."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from secondorder.data.dataset import Dataset
+from secondorder.optim.protocol import Optimizer
+from secondorder.problems.problem import Problem
+from secondorder.training.batches import BatchOrder, DeviceSplit
+from secondorder.training.checkpoint import load_checkpoint, save_checkpoint
+from secondorder.training.device import peak_memory_bytes, synchronise
+from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
+from secondorder.training.objective import Objective, get_random_state, set_random_state
+from secondorder.training.recorder import Recorder
+from secondorder.training.schedules import Schedule
+from secondorder.training.specification import RunSpecification
+from secondorder.training.work import Work
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of a dataset on the training device."""
+
+    training: DeviceSplit
+    validation: DeviceSplit
+    test: DeviceSplit
+
+    @classmethod
+    def of(cls, dataset: Dataset, device: torch.device) -> "Splits":
+        """Put a dataset on a device."""
+        return cls(
+            training=DeviceSplit(dataset.train_images, dataset.train_labels, dataset, device),
+            validation=DeviceSplit(dataset.validation_images, dataset.validation_labels, dataset, device),
+            test=DeviceSplit(dataset.test_images, dataset.test_labels, dataset, device),
+        )
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What the training of one seed leaves.
+
+    Attributes:
+        seed: The seed.
+        status: ``finished``, or ``diverged`` when the objective stopped being finite.
+        diverged_at_step: The step whose objective was not finite; None for a finished run.
+        metrics: Rows that are the same bits each time.
+        timing: Rows that are not: seconds and memory.
+    """
+
+    seed: int
+    status: str
+    diverged_at_step: int | None
+    metrics: pa.Table
+    timing: pa.Table
+
+    def summary(self) -> dict[str, Any]:
+        """Return the part that goes into the manifest."""
+        return {"seed": self.seed, "status": self.status, "diverged_at_step": self.diverged_at_step}
+
+
+def stream_seed(seed: int, stream: str) -> int:
+    """Return the seed of one named random stream of a run, so that no two streams share their draws."""
+    return int.from_bytes(hashlib.sha256(f"{stream}:{seed}".encode()).digest()[:6], "big")
+
+
+class SeedTraining:
+    """One seed's training: all of its state, and the loop that advances it epoch by epoch.
+
+    Args:
+        specification: The run.
+        seed: The seed.
+        problem: The problem that the specification names, built.
+        build_optimizer: Builds the optimizer over the network's parameters.
+        splits: The data.
+        device: Where to train.
+    """
+
+    def __init__(
+        self,
+        specification: RunSpecification,
+        seed: int,
+        problem: Problem,
+        build_optimizer: Callable[[list[torch.nn.Parameter]], Optimizer],
+        splits: Splits,
+        device: torch.device,
+    ) -> None:
+        self.seed = seed
+        self._problem = problem
+        self._splits = splits
+        self._device = device
+        self._log_every = specification.log_every
+        self._budget = specification.budget_epochs * (len(splits.training) // specification.unit_batch_size)
+        self._schedule = Schedule(**specification.schedule)
+        torch.manual_seed(stream_seed(seed, "initialisation"))
+        self._model = problem.network().to(device)
+        self._optimizer = build_optimizer([p for p in self._model.parameters() if p.requires_grad])
+        self._batches = BatchOrder(
+            splits.training, specification.batch_size, stream_seed(seed, "batches"), problem.augmentation
+        )
+        torch.manual_seed(stream_seed(seed, "training"))
+        self._work = Work(specification.unit_batch_size)
+        self._metrics = Recorder(seed)
+        self._timing = Recorder(seed)
+        self._epoch = 0
+        self._step = 0
+        self._seconds = 0.0
+        self._status = "running"
+        self._diverged_at_step: int | None = None
+
+    def train(self, checkpoint: Path, identity: str, report: Report, advance: Callable[[float], None]) -> SeedResult:
+        """Train to the end of the budget, with a checkpoint per epoch.
+
+        Args:
+            checkpoint: Where the checkpoint lies, or will.
+            identity: Digest of everything that decides the bits; a checkpoint under another one is not used.
+            report: Takes a line per epoch.
+            advance: Takes the share of the budget spent so far, for a progress bar.
+        """
+        state = load_checkpoint(checkpoint, identity)
+        if state is not None:
+            self._load_state_dict(state)
+            report(f"seed {self.seed}: resumed after epoch {self._epoch}")
+        else:
+            self._record_epoch(report)
+        while self._status == "running":
+            self._train_epoch(advance)
+            if self._status != "diverged":
+                self._record_epoch(report)
+            if self._status == "running" and self._spent() >= 1:
+                self._finish(report)
+            save_checkpoint(checkpoint, identity, self._state_dict())
+        return SeedResult(
+            self.seed, self._status, self._diverged_at_step, self._metrics.table(), self._timing.table()
+        )
+
+    def _spent(self) -> float:
+        # Thirds of a gradient-equivalent do not add up exactly.
+        return (self._work.gradient_equivalents + 1e-6) / self._budget
+
+    def _train_epoch(self, advance: Callable[[float], None]) -> None:
+        self._batches.start_epoch()
+        self._model.train()
+        unread = _UnreadSteps()
+        synchronise(self._device)
+        started = time.perf_counter()
+        for index in range(self._batches.batches_per_epoch):
+            spent = self._spent()
+            if spent >= 1:
+                break
+            inputs, targets = self._batches.batch(index)
+            objective = Objective(
+                self._model, self._problem.loss, inputs, targets, self._work, self._problem.penalty
+            )
+            result = self._optimizer.step(objective, self._schedule.factor(spent))
+            self._step += 1
+            unread.add(self._step, self._work.state_dict(), {"batch_loss": result.loss, **result.diagnostics})
+            if self._step % self._log_every == 0:
+                self._read(unread, started)
+                advance(spent)
+            if self._status == "diverged":
+                break
+        self._read(unread, started)
+        self._seconds += time.perf_counter() - started
+        self._epoch += 1
+
+    def _read(self, unread: "_UnreadSteps", started: float) -> None:
+        rows = unread.take()
+        if not rows:
+            return
+        synchronise(self._device)
+        seconds = self._seconds + time.perf_counter() - started
+        for step, work, metrics in rows:
+            self._metrics.add("step", self._epoch, step, work, metrics)
+            if not _finite(metrics["batch_loss"]):
+                self._status, self._diverged_at_step = "diverged", step
+                return
+        step, work, _ = rows[-1]
+        self._timing.add("step", self._epoch, step, work, {"seconds": seconds})
+
+    def _record_epoch(self, report: Report) -> None:
+        training_loss, training_accuracy = evaluate(
+            self._model, self._problem.loss, self._splits.training, TRAINING_SAMPLES
+        )
+        validation_loss, validation_accuracy = evaluate(self._model, self._problem.loss, self._splits.validation)
+        work = self._work.state_dict()
+        self._metrics.add(
+            "epoch",
+            self._epoch,
+            self._step,
+            work,
+            {
+                "training_loss": training_loss,
+                "training_accuracy": training_accuracy,
+                "validation_loss": validation_loss,
+                "validation_accuracy": validation_accuracy,
+            },
+        )
+        measured = {"seconds": self._seconds, "peak_memory_bytes": peak_memory_bytes(self._device)}
+        self._timing.add("epoch", self._epoch, self._step, work, measured)
+        if not (_finite(training_loss) and _finite(validation_loss)):
+            self._status, self._diverged_at_step = "diverged", self._step
+        report(
+            f"seed {self.seed}: epoch {self._epoch}, step {self._step}: training loss {training_loss:.4f}, "
+            f"validation accuracy {validation_accuracy:.2%}, {self._seconds:.1f} s"
+        )
+
+    def _finish(self, report: Report) -> None:
+        test_loss, test_accuracy = evaluate(self._model, self._problem.loss, self._splits.test)
+        metrics = {"test_loss": test_loss, "test_accuracy": test_accuracy}
+        self._metrics.add("final", self._epoch, self._step, self._work.state_dict(), metrics)
+        self._status = "finished"
+        report(f"seed {self.seed}: finished: test accuracy {test_accuracy:.2%}")
+
+    def _state_dict(self) -> dict[str, Any]:
+        return {
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "batches": self._batches.state_dict(),
+            "random": get_random_state(self._device),
+            "work": self._work.state_dict(),
+            "metrics": self._metrics.state_dict(),
+            "timing": self._timing.state_dict(),
+            "epoch": self._epoch,
+            "step": self._step,
+            "seconds": self._seconds,
+            "status": self._status,
+            "diverged_at_step": self._diverged_at_step,
+        }
+
+    def _load_state_dict(self, state: dict[str, Any]) -> None:
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._batches.load_state_dict(state["batches"])
+        set_random_state(self._device, state["random"])
+        self._work = Work(**state["work"])
+        self._metrics.load_state_dict(state["metrics"])
+        self._timing.load_state_dict(state["timing"])
+        self._epoch = state["epoch"]
+        self._step = state["step"]
+        self._seconds = state["seconds"]
+        self._status = state["status"]
+        self._diverged_at_step = state["diverged_at_step"]
+
+
+class _UnreadSteps:
+    """Step results that still lie on the device, so that steps do not wait for it."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[int, dict[str, float], dict[str, float | torch.Tensor]]] = []
+
+    def add(self, step: int, work: dict[str, float], metrics: dict[str, float | torch.Tensor]) -> None:
+        self._steps.append((step, work, metrics))
+
+    def take(self) -> list[tuple[int, dict[str, float], dict[str, float]]]:
+        """Read them all from the device in one transfer, and forget them."""
+        tensors = [v for _, _, metrics in self._steps for v in metrics.values() if isinstance(v, torch.Tensor)]
+        values = iter(torch.stack([t.detach().double() for t in tensors]).tolist() if tensors else [])
+        rows = [
+            (step, work, {k: next(values) if isinstance(v, torch.Tensor) else float(v) for k, v in metrics.items()})
+            for step, work, metrics in self._steps
+        ]
+        self._steps = []
+        return rows
+
+
+def _finite(value: float) -> bool:
+    return abs(value) < float("inf")

@@ -1,0 +1,81 @@
+"""What one training job is told: a resolved run, in plain values that travel as JSON."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from secondorder.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class RunSpecification:
+    """One run on one problem, everything resolved.
+
+    The fields that define the experiment come first; ``threads`` and ``device`` say how it is executed. They change
+    the last bits of the results and nothing else, so results of another device are the same experiment.
+
+    Attributes:
+        problem: Name of the problem in the configuration.
+        problem_module: Module under ``secondorder.problems`` that builds it.
+        problem_settings: All settings of that module.
+        dataset: Name of the dataset.
+        run: Name of the run in the configuration.
+        optimizer: Module under ``secondorder.optim``.
+        optimizer_settings: All settings of that module.
+        batch_size: Samples in a mini-batch of this run.
+        unit_batch_size: Samples in one gradient-equivalent: the problem's batch size.
+        budget_epochs: Budget, as the number of epochs that it pays for at one gradient per sample.
+        schedule: Fields of :class:`~secondorder.training.schedules.Schedule`.
+        seeds: Seeds to train, one after the other.
+        threads: CPU threads.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        log_every: Steps between two readings of the device (losses, clock).
+    """
+
+    problem: str
+    problem_module: str
+    dataset: str
+    run: str
+    optimizer: str
+    batch_size: int
+    unit_batch_size: int
+    budget_epochs: float
+    seeds: tuple[int, ...]
+    problem_settings: Mapping[str, Any] = field(default_factory=dict)
+    optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Mapping[str, Any] = field(default_factory=lambda: {"kind": "constant"})
+    threads: int = 1
+    device: str = "auto"
+    log_every: int = 1
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "RunSpecification":
+        """Return the specification held in ``values``, as :meth:`to_mapping` wrote it.
+
+        Raises:
+            ConfigurationError: A field is unknown or missing.
+        """
+        try:
+            return cls(**{**values, "seeds": tuple(values.get("seeds", ()))})
+        except TypeError as error:
+            raise ConfigurationError(f"not a run specification: {error}; make one with `secondorder resolve`") from None
+
+    @classmethod
+    def from_file(cls, path: Path) -> "RunSpecification":
+        """Read a specification from a JSON file."""
+        try:
+            return cls.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{path}: cannot be read as a run specification: {error}") from None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {**dataclasses.asdict(self), "seeds": list(self.seeds)}
+
+    def experiment(self) -> dict[str, Any]:
+        """Return the fields that define the experiment: all but the seeds and how it is executed."""
+        execution = {"seeds", "threads", "device", "log_every"}
+        return {name: value for name, value in self.to_mapping().items() if name not in execution}

@@ -1,0 +1,51 @@
+"""Work in gradient-equivalents: one currency for gradients, losses and Hessian-vector products.
+
+One forward and backward pass over a batch of the problem's batch size is 1 gradient-equivalent, so a pass over n samples
+is n / batch size. The other prices are counted in matrix products per dense layer, the forward pass being one and the
+backward pass two: a loss alone 1/3; a Hessian-vector product that shares nothing 9/3, because each of the gradient's
+three products has a derivative by both of its factors. They are conventions, fixed so that a budget means the same on
+every machine; what an evaluation costs in seconds is in the timing file.
+"""
+
+from dataclasses import asdict, dataclass
+
+LOSS_PRICE = 1 / 3
+PRODUCT_PRICE = 3.0
+
+
+@dataclass
+class Work:
+    """The work done so far.
+
+    Attributes:
+        unit_samples: Samples in one gradient-equivalent, the problem's batch size.
+        gradients: Gradient evaluations.
+        losses: Loss evaluations without a gradient.
+        products: Hessian-vector products.
+        gradient_equivalents: All of them in gradient-equivalents.
+    """
+
+    unit_samples: int
+    gradients: int = 0
+    losses: int = 0
+    products: int = 0
+    gradient_equivalents: float = 0.0
+
+    def count_gradient(self, samples: int) -> None:
+        """Add one gradient over ``samples`` samples."""
+        self.gradients += 1
+        self.gradient_equivalents += samples / self.unit_samples
+
+    def count_loss(self, samples: int) -> None:
+        """Add one loss over ``samples`` samples."""
+        self.losses += 1
+        self.gradient_equivalents += LOSS_PRICE * samples / self.unit_samples
+
+    def count_product(self, samples: int) -> None:
+        """Add one Hessian-vector product over ``samples`` samples."""
+        self.products += 1
+        self.gradient_equivalents += PRODUCT_PRICE * samples / self.unit_samples
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the counts as plain numbers."""
+        return asdict(self)

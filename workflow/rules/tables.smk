@@ -1,0 +1,27 @@
+def table_tables(wildcards):
+    """Return the aggregated tables that a table reads."""
+    return aggregated(CONFIGURATION.tables[wildcards.name].reads)
+
+
+def table_code(wildcards):
+    return code_digest(f"{tables.__name__}.{wildcards.name}")
+
+
+rule write_table:
+    input:
+        unpack(table_tables),
+    output:
+        csv=report(f"paper_tables/{TIER}/{{name}}.csv", category="Tables", caption="../report/table.rst"),
+        markdown=f"paper_tables/{TIER}/{{name}}.md",
+        latex=f"paper_tables/{TIER}/{{name}}.tex",
+    params:
+        context=presentation_context(),
+        code=table_code,
+    log:
+        f"logs/{TIER}/write_table/{{name}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/write_table/{{name}}.tsv"
+    conda:
+        "../../environment.yml"
+    script:
+        "../scripts/write_table.py"

@@ -1,0 +1,49 @@
+def run_data(wildcards):
+    """Return the prepared dataset that a run's problem needs."""
+    return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))
+
+
+def run_arrays(wildcards):
+    return run_data(wildcards)[0]
+
+
+def run_data_manifest(wildcards):
+    return run_data(wildcards)[1]
+
+
+def run_specification(wildcards):
+    return specification(wildcards.problem, wildcards.run)
+
+
+def run_code(wildcards):
+    """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
+    problem_file = resolution.module_of(CONFIGURATION, wildcards.problem)
+    return training_code(problem_file, CONFIGURATION.runs[wildcards.run].optimizer)
+
+
+def cores_per_run(wildcards):
+    return workflow.cores if CONFIGURATION.exclusive else CONFIGURATION.threads
+
+
+rule train_run:
+    input:
+        # Large arrays are not compared by content; their manifest is, and says what they are.
+        arrays=ancient(run_arrays),
+        manifest=run_data_manifest,
+    output:
+        metrics=f"{RESULTS}/runs/{{problem}}/{{run}}/{METRICS}",
+        timing=f"{RESULTS}/runs/{{problem}}/{{run}}/{TIMING}",
+        manifest=f"{RESULTS}/runs/{{problem}}/{{run}}/{MANIFEST}",
+    params:
+        specification=run_specification,
+        checkpoints=f"{RESULTS}/checkpoints/{{problem}}/{{run}}",
+        code=run_code,
+    threads: cores_per_run
+    log:
+        f"logs/{TIER}/train_run/{{problem}}/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_run/{{problem}}/{{run}}.tsv"
+    conda:
+        "../../environment.yml"
+    script:
+        "../scripts/train_run.py"
