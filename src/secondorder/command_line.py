@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secondorder.errors import ConfigurationError, SecondOrderError
+from secondorder.job import say
 
 if TYPE_CHECKING:
     from secondorder.configuration.models import Configuration
@@ -47,10 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     resolve.set_defaults(command=_resolve)
 
     train = commands.add_parser("train", help="train all seeds of one run")
-    train.add_argument("--specification", type=Path, help="file from `secondorder resolve`, instead of the choice below")
+    train.add_argument(
+        "--specification", type=Path, help="file from `secondorder resolve`, instead of the choice below"
+    )
     _add_run_choice(train)
     train.add_argument("--data", type=Path, default=Path("results/data"), help="where prepared data lies")
-    train.add_argument("--output", type=Path, required=True, help="folder for metrics, timing, manifest and checkpoints")
+    train.add_argument(
+        "--output", type=Path, required=True, help="folder for metrics, timing, manifest and checkpoints"
+    )
     train.set_defaults(command=_train)
 
     document = commands.add_parser("document", help="write docs/configuration.md and the configuration's JSON schema")
@@ -77,8 +82,8 @@ def _configuration(parsed: argparse.Namespace) -> "Configuration":
 
 
 def _prepare(parsed: argparse.Namespace) -> None:
-    from secondorder.data.layout import prepared_files
     from secondorder.data.datasets import prepare_dataset
+    from secondorder.data.layout import prepared_files
     from secondorder.data.storage import save_dataset
 
     named = parsed.folder or os.environ.get(DATA_FOLDER_VARIABLE)
@@ -87,7 +92,7 @@ def _prepare(parsed: argparse.Namespace) -> None:
         parsed.output / "downloads",
         Path(named) if named else None,
         parsed.allow_unverified,
-        report=_say,
+        report=say,
     )
     save_dataset(dataset, *prepared_files(parsed.output, parsed.dataset))
 
@@ -126,7 +131,3 @@ def _document(parsed: argparse.Namespace) -> None:
 
     write_text(parsed.root / DOCUMENT, document())
     write_text(parsed.root / SCHEMA_FILE, schema())
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")

@@ -31,3 +31,8 @@ def job(log: str) -> Iterator[None]:
             sys.exit(1)
         finally:
             sys.stdout, sys.stderr = sys.__stdout__, console
+
+
+def say(line: str) -> None:
+    """Write a line for people: to the job's log, or to stderr outside a job."""
+    sys.stderr.write(line + "\n")

@@ -16,7 +16,8 @@ class Context:
     """What a figure or a table is told besides its numbers.
 
     Attributes:
-        labels: The name to show of each run, in the order to show them. The order also fixes each run's colour and marker.
+        labels: The name to show of each run, in the order to show them. The order also fixes each run's colour and
+            marker.
         targets: Target validation accuracy, a share, by problem.
         confidence: Level of the confidence intervals.
         exclusive: Whether runs had the machine for themselves, so that their seconds are comparable.

@@ -40,7 +40,10 @@ def setting(
     bounds = {"gt": above, "ge": at_least, "lt": below, "le": at_most}
     return dataclasses.field(
         default=default,
-        metadata={"description": description, "bounds": {name: bound for name, bound in bounds.items() if bound is not None}},
+        metadata={
+            "description": description,
+            "bounds": {name: bound for name, bound in bounds.items() if bound is not None},
+        },
     )
 
 
@@ -56,5 +59,7 @@ def settings_from(declared: type[Settings], values: Mapping[str, Any]) -> Settin
     known = [field.name for field in dataclasses.fields(declared)]
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ConfigurationError(f"{unknown[0]!r} is not a setting of {declared.__module__}; it has {', '.join(known) or 'none'}")
+        raise ConfigurationError(
+            f"{unknown[0]!r} is not a setting of {declared.__module__}; it has {', '.join(known) or 'none'}"
+        )
     return declared(**values)

@@ -14,14 +14,14 @@ rule write_table:
         csv=report(f"paper_tables/{TIER}/{{name}}.csv", category="Tables", caption="../report/table.rst"),
         markdown=f"paper_tables/{TIER}/{{name}}.md",
         latex=f"paper_tables/{TIER}/{{name}}.tex",
-    params:
-        context=presentation_context(),
-        code=table_code,
     log:
         f"logs/{TIER}/write_table/{{name}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/write_table/{{name}}.tsv"
     conda:
         "../../environment.yml"
+    params:
+        context=presentation_context(),
+        code=table_code,
     script:
         "../scripts/write_table.py"

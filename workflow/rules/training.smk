@@ -34,16 +34,16 @@ rule train_run:
         metrics=f"{RESULTS}/runs/{{problem}}/{{run}}/{METRICS}",
         timing=f"{RESULTS}/runs/{{problem}}/{{run}}/{TIMING}",
         manifest=f"{RESULTS}/runs/{{problem}}/{{run}}/{MANIFEST}",
-    params:
-        specification=run_specification,
-        checkpoints=f"{RESULTS}/checkpoints/{{problem}}/{{run}}",
-        code=run_code,
-    threads: cores_per_run
     log:
         f"logs/{TIER}/train_run/{{problem}}/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_run/{{problem}}/{{run}}.tsv"
     conda:
         "../../environment.yml"
+    threads: cores_per_run
+    params:
+        specification=run_specification,
+        checkpoints=f"{RESULTS}/checkpoints/{{problem}}/{{run}}",
+        code=run_code,
     script:
         "../scripts/train_run.py"

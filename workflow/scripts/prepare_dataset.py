@@ -1,11 +1,10 @@
 """Get, verify, read and split a dataset."""
 
-import sys
 from pathlib import Path
 
 from secondorder.data.datasets import prepare_dataset
 from secondorder.data.storage import save_dataset
-from secondorder.job import job
+from secondorder.job import job, say
 
 with job(snakemake.log[0]):
     folder = snakemake.params.folder
@@ -14,6 +13,6 @@ with job(snakemake.log[0]):
         Path(snakemake.params.downloads),
         Path(folder) if folder else None,
         snakemake.params.allow_unverified,
-        report=lambda line: print(line, file=sys.stderr),
+        report=say,
     )
     save_dataset(dataset, Path(snakemake.output.arrays), Path(snakemake.output.manifest))

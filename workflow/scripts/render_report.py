@@ -15,9 +15,7 @@ with job(snakemake.log[0]):
     configuration = Configuration.model_validate(snakemake.params.configuration)
     figures = [
         ReportFigure(name, Path(png), plotting.load(kind).caption(Context(**context)))
-        for png, (name, (kind, context)) in zip(
-            snakemake.input.figures, snakemake.params.figures.items(), strict=True
-        )
+        for png, (name, (kind, context)) in zip(snakemake.input.figures, snakemake.params.figures.items(), strict=True)
     ]
     aggregated = read_aggregated({Path(path).stem: Path(path) for path in snakemake.input.aggregated})
     context = Context(**snakemake.params.context)

@@ -22,8 +22,8 @@ optimizer and problem declares; a test keeps this page and the code together.
 
 `config/defaults.yaml` holds what all tiers share, `config/<tier>.yaml` what one tier changes, and the command line what
 one call changes: `snakemake --cores all --config tier=paper seeds=5`, or `--configfile mine.yaml`. Later values replace
-earlier ones key by key; `null` takes a key back to its default. An unknown key, a wrong type or an impossible value stops
-before any job starts.
+earlier ones key by key; `null` takes a key back to its default. An unknown key, a wrong type or an impossible value
+stops before any job starts.
 """
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (

@@ -14,7 +14,9 @@ from secondorder.errors import ConfigurationError
 def unknown_name(key: str, kind: str, given: str, known: Iterable[str]) -> ConfigurationError:
     """Return the error for a name that does not exist, with the nearest that does."""
     names = list(known)
-    return ConfigurationError(f"{key}: there is no {kind} {given!r}{_nearest(given, names)}; there are {', '.join(names)}")
+    return ConfigurationError(
+        f"{key}: there is no {kind} {given!r}{_nearest(given, names)}; there are {', '.join(names)}"
+    )
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: Sequence[str] = ()) -> ConfigurationError:
@@ -64,7 +66,9 @@ def _is_number(text: str) -> bool:
 
 def _is_type_marker(part: Any) -> bool:
     # Pydantic puts the tried alternative of a union, or the marker of a mapping's key, into the location.
-    return part in {"[key]", "bool", "int", "float", "str"} or (isinstance(part, str) and part.startswith(("list[", "constrained")))
+    return part in {"[key]", "bool", "int", "float", "str"} or (
+        isinstance(part, str) and part.startswith(("list[", "constrained"))
+    )
 
 
 def _is_alternative(location: tuple[Any, ...]) -> bool:

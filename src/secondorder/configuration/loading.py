@@ -22,7 +22,8 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
     Later values replace earlier ones key by key; null takes a key away, back to its default.
 
     Args:
-        overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's file.
+        overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's
+            file.
         folder: The folder that holds ``defaults.yaml`` and ``<tier>.yaml``.
 
     Raises:
@@ -40,7 +41,7 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
 
 
 def check_configuration(values: Mapping[str, Any]) -> Configuration:
-    """Return the configuration in ``values``, checked alone and against the optimizers, problems and datasets there are.
+    """Return the configuration in ``values``, checked alone and against the optimizers and problems there are.
 
     Raises:
         ConfigurationError: See :func:`load_configuration`.

@@ -25,13 +25,13 @@ class DataSection(Section):
 
     folder: str | None = Field(
         None,
-        description="Folder that is looked at before anything is downloaded, so that a machine without network works by "
-        "dropping files in. The environment variable SECONDORDER_DATA names it when this key does not.",
+        description="Folder that is looked at before anything is downloaded, so that a machine without network works "
+        "by dropping files in. The environment variable SECONDORDER_DATA names it when this key does not.",
     )
     allow_unverified: bool = Field(
         False,
-        description="Take files from the folder although their checksums differ from the published ones. Every manifest, "
-        "figure and the report then say so.",
+        description="Take files from the folder although their checksums differ from the published ones. Every "
+        "manifest, figure and table and the report then say so.",
     )
 
 
@@ -84,8 +84,8 @@ class ProblemSection(Section):
     )
     budget_epochs: float = Field(
         gt=0,
-        description="Budget of gradient-equivalents that every run gets, written as the number of epochs it pays for at "
-        "one gradient per sample.",
+        description="Budget of gradient-equivalents that every run gets, written as the number of epochs it pays for "
+        "at one gradient per sample.",
     )
     target_accuracy: float = Field(
         gt=0, lt=1, description="Validation accuracy (a share) whose first crossing is the time to target."
@@ -116,17 +116,24 @@ class Configuration(Section):
         None, description="Tier whose file supplies what this configuration leaves out; the tier itself when absent."
     )
     seeds: int | list[int] = Field(
-        description="Number of seeds (then 0, 1, 2, …), or their list. Each decides a run's initialisation and data order."
+        description="Number of seeds (then 0, 1, 2, …), or their list. Each decides a run's initialisation and data "
+        "order."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; `auto` takes CUDA when there is any.")
-    threads: int = Field(1, ge=1, description="CPU threads of each training job; the last bits of results depend on it.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where to train; `auto` takes CUDA when there is any."
+    )
+    threads: int = Field(
+        1, ge=1, description="CPU threads of each training job; the last bits of results depend on it."
+    )
     exclusive: bool = Field(
         False,
-        description="Train one run at a time, so that seconds are comparable. Otherwise runs share the cores, and seconds "
-        "are those of a shared machine.",
+        description="Train one run at a time, so that seconds are comparable. Otherwise runs share the cores, and "
+        "seconds are those of a shared machine.",
     )
     log_every: int = Field(
-        1, ge=1, description="Steps between two readings of losses and clock from the device; every step's loss is kept."
+        1,
+        ge=1,
+        description="Steps between two readings of losses and clock from the device; every step's loss is kept.",
     )
     data: DataSection = Field(DataSection(), description="Where data comes from.")
     statistics: StatisticsSection = Field(StatisticsSection(), description="How seeds are summarised.")
@@ -144,7 +151,9 @@ class Configuration(Section):
         if isinstance(seeds, int) and not 1 <= seeds <= 1000:
             raise PydanticCustomError("seeds", "a number of seeds must be between 1 and 1000")
         if isinstance(seeds, list) and (not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0):
-            raise PydanticCustomError("seeds", "a list of seeds must hold different whole numbers from 0 up, at least one")
+            raise PydanticCustomError(
+                "seeds", "a list of seeds must hold different whole numbers from 0 up, at least one"
+            )
         return seeds
 
     @property

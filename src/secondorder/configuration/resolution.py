@@ -67,7 +67,9 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
         dataset=dataset_of(configuration, problem),
         run=run,
         optimizer=chosen.optimizer,
-        optimizer_settings=_resolve(optim.load(chosen.optimizer).Settings, settings, _settings_key(problem, run, section)),
+        optimizer_settings=_resolve(
+            optim.load(chosen.optimizer).Settings, settings, _settings_key(problem, run, section)
+        ),
         batch_size=(override.batch_size if override else None) or chosen.batch_size or section.batch_size,
         unit_batch_size=section.batch_size,
         budget_epochs=section.budget_epochs,
@@ -112,8 +114,8 @@ def check_names_and_settings(configuration: Configuration) -> None:
         for run in section.overrides:
             if run not in runs_of(configuration, problem):
                 raise ConfigurationError(
-                    f"problems.{problem}.overrides.{run}: {run!r} is not among this problem's runs; add it to them or take "
-                    "the override out"
+                    f"problems.{problem}.overrides.{run}: {run!r} is not among this problem's runs; add it "
+                    "to them or take the override out"
                 )
         images = DATASETS[dataset_of(configuration, problem)].train_size
         for run in runs_of(configuration, problem):

@@ -19,7 +19,7 @@ def split_like(vector: torch.Tensor, parameters: Sequence[torch.Tensor]) -> list
     total = sum(parameter.numel() for parameter in parameters)
     if vector.shape != (total,):
         raise ValueError(f"the vector has shape {tuple(vector.shape)}; the parameters need ({total},)")
-    pieces = vector.split([parameter.numel() for parameter in parameters])
+    pieces = torch.split(vector, [parameter.numel() for parameter in parameters])
     return [piece.view_as(parameter) for piece, parameter in zip(pieces, parameters, strict=True)]
 
 

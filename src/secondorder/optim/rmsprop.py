@@ -1,7 +1,7 @@
 """RMSprop: the gradient divided by a running root mean square of itself.
 
-Source: Tieleman & Hinton 2012 (lecture 6.5), in the form ``torch.optim.RMSprop`` implements, whose defaults are used but
-for the learning rate. v ← α v + (1 − α) g²; u ← m u + g / (√v + ε); θ ← θ − η u.
+Source: Tieleman & Hinton 2012 (lecture 6.5), in the form ``torch.optim.RMSprop`` implements, whose defaults are used
+but for the learning rate. v ← α v + (1 − α) g²; u ← m u + g / (√v + ε); θ ← θ − η u.
 """
 
 from collections.abc import Iterable

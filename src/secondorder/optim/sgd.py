@@ -16,7 +16,7 @@ from secondorder.settings import setting
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of SGD; the defaults are those of ``torch.optim.SGD`` but for the learning rate, which it has none for."""
+    """Settings of SGD; the defaults are torch's but for the learning rate."""
 
     learning_rate: float = setting(0.1, "Step size η.", above=0)
     momentum: float = setting(0.0, "Momentum m.", at_least=0, below=1)

@@ -1,7 +1,8 @@
 """Plotting: one figure per module, found by its name, all in one style.
 
 ``load("training_curves")`` imports ``secondorder.plotting.training_curves``, which has the functions
-``draw(tables, context)``, which returns a Matplotlib figure, and ``caption(context)``. Figures read aggregated tables only.
+``draw(tables, context)``, which returns a Matplotlib figure, and ``caption(context)``. Figures read aggregated tables
+only.
 """
 
 import importlib

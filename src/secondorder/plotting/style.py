@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import matplotlib as mpl
 import seaborn as sns
@@ -13,8 +14,8 @@ PAGE_INCHES = 7.1
 """Width of a figure over both columns."""
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
-_DASHES = ("-", "--", ":")
-_SETTINGS = {
+_DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
+_SETTINGS: dict[Any, Any] = {
     "axes.grid": True,
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
@@ -43,13 +44,14 @@ class RunStyle:
 
     color: tuple[float, float, float]
     marker: str
-    linestyle: str
+    linestyle: Literal["-", "--", ":"]
 
 
 def run_styles(runs: Sequence[str]) -> dict[str, RunStyle]:
     """Return the style of each run by its place in the configuration: the same in every figure of every tier.
 
-    Colours are seaborn's colour-blind safe ten; the marker, and after ten runs the dashes, tell runs apart without colour.
+    Colours are seaborn's colour-blind safe ten; the marker, and after ten runs the dashes, tell runs apart without
+    colour.
     """
     colors = sns.color_palette("colorblind", 10)
     return {

@@ -1,33 +1,37 @@
-"""Training loss and validation accuracy of all runs on one problem, against everything that training can be charged by."""
+"""Training loss and validation error of all runs on one problem, against everything that training can be charged by."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from numpy.typing import NDArray
 
-from secondorder.presentation import Context, data_note
 from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles
+from secondorder.presentation import Context, data_note
 
-_ROWS = {"training_loss": "Training loss", "validation_accuracy": "Validation\naccuracy (%)"}
+_ROWS = {"training_loss": "Training loss", "validation_accuracy": "Validation error (%)"}
 _COLUMNS = {
     "epoch": "Epochs",
     "step": "Updates",
     "gradient_equivalents": "Gradient-equivalents",
     "seconds": "Training seconds",
 }
-_LOGARITHMIC = ("step", "gradient_equivalents", "seconds")
+_LOGARITHMIC = ("step", "seconds")
 _MARKERS_PER_CURVE = 6
 
 
 def caption(context: Context) -> str:
     """Return what the figure shows."""
     return (
-        f"Training on {context.problem}: mean over seeds and {context.confidence:.0%} confidence band of the training loss "
-        "(without penalty) and of the validation accuracy. The dashed line is the target; a cross marks a curve that ends "
-        "because a seed diverged. Axes other than epochs are logarithmic and leave out the start."
+        f"Training on {context.problem}: mean over seeds and {context.confidence:.0%} confidence band of the training "
+        "loss (without penalty) and of the validation error. The dashed line is the target; a cross marks a curve that "
+        "ends because a seed diverged. Updates and seconds are logarithmic and leave out the start."
     )
 
 
@@ -53,49 +57,52 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
                 _draw_curve(axes[row, column], curve, position, metric, styles[run], ends_early)
     _label_axes(axes, context)
     handles = [
-        plt.Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle=styles[run].linestyle)
+        Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle=styles[run].linestyle)
         for run in runs
     ]
     figure.legend(handles, [context.labels[run] for run in runs], loc="outside upper center", ncols=min(len(runs), 6))
     note = data_note(seeds)
     if note:
         figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=6, color="firebrick")
-        figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))
+        figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0.035, 1, 0.965)))
     return figure
 
 
-def _draw_curve(
-    axes: Axes, curve: pd.DataFrame, position: str, metric: str, style: RunStyle, ends_early: bool
-) -> None:
+def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, metric: str, style: RunStyle, ends_early: bool) -> None:
     if position in _LOGARITHMIC:
-        curve = curve[curve["epoch"] > 0]
-    scale = 100 if metric == "validation_accuracy" else 1
-    x, mean = curve[position], curve["mean"] * scale
-    axes.fill_between(x, curve["ci_low"] * scale, curve["ci_high"] * scale, color=style.color, alpha=0.2, linewidth=0)
+        curve = curve[curve["step"] > 0]
+    curve = curve.set_index(position)[["mean", "ci_low", "ci_high"]]
+    if metric == "validation_accuracy":
+        curve = 100 * (1 - curve)
+    axes.fill_between(curve.index, curve["ci_low"], curve["ci_high"], color=style.color, alpha=0.2, linewidth=0)
     axes.plot(
-        x,
-        mean,
+        curve.index,
+        curve["mean"],
         color=style.color,
         linestyle=style.linestyle,
         marker=style.marker,
         markevery=max(1, len(curve) // _MARKERS_PER_CURVE),
     )
     if ends_early and len(curve):
-        axes.plot(x.iloc[-1:], mean.iloc[-1:], color=style.color, marker="x", markersize=7, linestyle="none")
+        axes.plot(
+            curve.index[-1:], curve["mean"].iloc[-1:], color=style.color, marker="x", markersize=7, linestyle="none"
+        )
 
 
-def _label_axes(axes: "list[list[Axes]]", context: Context) -> None:
+def _label_axes(axes: NDArray[Any], context: Context) -> None:
     for row, label in enumerate(_ROWS.values()):
-        axes[row][0].set_ylabel(label)
+        axes[row, 0].set_ylabel(label)
     for column, (position, label) in enumerate(_COLUMNS.items()):
-        bottom = axes[-1][column]
+        bottom = axes[-1, column]
         bottom.set_xlabel(label)
         if position in _LOGARITHMIC:
             bottom.set_xscale("log")
         else:
             bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        target = context.targets[str(context.problem)] * 100
+        target = 100 * (1 - context.targets[str(context.problem)])
         bottom.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
-    axes[0][0].set_yscale("log")
-
-
+    for left in axes[:, 0]:
+        left.set_yscale("log")
+    axes[-1, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[-1, 0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes[-1, 0].yaxis.set_minor_formatter(NullFormatter())

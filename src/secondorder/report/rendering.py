@@ -1,4 +1,4 @@
-"""Rendering of ``report.html`` from templates: figures and styles are inside the page, nothing is loaded from outside."""
+"""Rendering of the report from templates: figures and styles are inside the page, nothing is loaded from outside."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,11 @@ def render_report(
         manifests: The manifests of all runs of the tier.
     """
     environment = Environment(
-        loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(
         configuration=configuration,

@@ -6,9 +6,7 @@ import pandas as pd
 from secondorder.statistics.intervals import bootstrap_interval
 
 
-def summarise_accuracy(
-    metrics: pd.DataFrame, seeds: pd.DataFrame, confidence: float, resamples: int
-) -> pd.DataFrame:
+def summarise_accuracy(metrics: pd.DataFrame, seeds: pd.DataFrame, confidence: float, resamples: int) -> pd.DataFrame:
     """Return the mean test accuracy of each run in percent, with its confidence interval.
 
     A run with a diverged seed has no mean: leaving the seed out would flatter the run, and a diverged network's

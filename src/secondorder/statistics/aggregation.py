@@ -8,8 +8,9 @@ import pandas as pd
 from secondorder.files import atomic_path
 from secondorder.statistics.accuracy import summarise_accuracy
 from secondorder.statistics.collection import CollectedRuns
-from secondorder.statistics.curves import epoch_rows, summarise_curves
+from secondorder.statistics.curves import evaluation_rows, summarise_curves
 from secondorder.statistics.time_to_target import summarise_time_to_target
+
 
 def aggregate(
     runs: CollectedRuns, targets: Mapping[str, float], confidence: float, resamples: int
@@ -22,7 +23,7 @@ def aggregate(
         confidence: Level of the confidence intervals.
         resamples: Bootstrap resamples.
     """
-    rows = epoch_rows(runs.metrics, runs.timing)
+    rows = evaluation_rows(runs.metrics, runs.timing)
     return {
         "accuracy": summarise_accuracy(runs.metrics, runs.seeds, confidence, resamples),
         "curves": summarise_curves(rows, runs.seeds, confidence, resamples),

@@ -109,7 +109,7 @@ def _checked_manifest(run: ExpectedRun) -> dict[str, Any]:
     for name, digest in manifest["files"].items():
         if file_digest(run.folder / name) != digest:
             raise ResultError(
-                f"{run.folder / name}: was changed after it was written (its sha256 is not the one in {MANIFEST}); delete "
-                "its folder and run again"
+                f"{run.folder / name}: was changed after it was written (its sha256 is not the one in {MANIFEST}); "
+                "delete its folder and run again"
             )
     return manifest

@@ -7,16 +7,15 @@ import pandas as pd
 from secondorder.statistics.curves import POSITIONS
 
 
-def summarise_time_to_target(
-    rows: pd.DataFrame, seeds: pd.DataFrame, targets: Mapping[str, float]
-) -> pd.DataFrame:
+def summarise_time_to_target(rows: pd.DataFrame, seeds: pd.DataFrame, targets: Mapping[str, float]) -> pd.DataFrame:
     """Return the median over seeds of what is spent until the target, with the smallest and the largest.
 
-    A seed that misses the target counts as infinite, so a median is infinite when half of the seeds or more miss it (the
-    convention of AlgoPerf's scoring). The resolution is an epoch, at whose end the validation accuracy is measured.
+    A seed that misses the target counts as infinite, so a median is infinite when half of the seeds or more miss it
+    (the convention of AlgoPerf's scoring). The resolution is an epoch's worth of work, after which the validation
+    accuracy is measured.
 
     Args:
-        rows: From :func:`~secondorder.statistics.curves.epoch_rows`.
+        rows: From :func:`~secondorder.statistics.curves.evaluation_rows`.
         seeds: One row per problem, run and seed.
         targets: Target validation accuracy, a share, by problem.
 
@@ -24,7 +23,7 @@ def summarise_time_to_target(
         Columns problem, run, target (percent), seeds, reached, and for each of epoch, step, gradient_equivalents and
         seconds the median under that name and ``_min`` and ``_max``.
     """
-    accuracy = rows[rows["metric"] == "validation_accuracy"].sort_values("epoch")
+    accuracy = rows[rows["metric"] == "validation_accuracy"].sort_values("evaluation")
     reached = accuracy[accuracy["value"] >= accuracy["problem"].map(targets)]
     first = reached.groupby(["problem", "run", "seed"], sort=False)[list(POSITIONS)].first()
     summaries = []

@@ -18,8 +18,8 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     rows = tables["accuracy"].rename(columns={"run": "optimizer"})
     columns = ["problem", "optimizer", "seeds", "mean", "ci_low", "ci_high", "diverged"]
     caption = (
-        f"Test accuracy in percent at the end of the budget: mean over seeds and its {context.confidence:.0%} percentile-bootstrap "
-        "confidence interval. A run with a diverged seed has no mean."
+        f"Test accuracy in percent at the end of the budget: mean over seeds and its {context.confidence:.0%} "
+        "percentile-bootstrap confidence interval. A run with a diverged seed has no mean."
     )
     digits = {"mean": 2, "ci_low": 2, "ci_high": 2}
     note = data_note(tables["seeds"])

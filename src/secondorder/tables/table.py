@@ -1,8 +1,10 @@
 """A table and its three files."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,26 +20,36 @@ class Table:
         caption: What they are, in sentences.
         decimals: Digits after the point in Markdown and LaTeX, by column; other columns are shown as they are.
         labels: Names to show of the runs in the column ``optimizer``.
+        ranges: Columns x that are shown as "x (x_min–x_max)", the three columns in one.
     """
 
     rows: pd.DataFrame
     caption: str
     decimals: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    ranges: Sequence[str] = ()
 
     def shown(self) -> pd.DataFrame:
         """Return the rows as text for readers: rounded, ∞ for infinite, a dash for what does not exist."""
         shown = self.rows.copy()
+        for column in self.rows:
+            name = str(column).removesuffix("_min").removesuffix("_max")
+            shown[column] = [_text(value, self.decimals.get(name)) for value in self.rows[column]]
+        for column in self.ranges:
+            low, high = shown.pop(f"{column}_min"), shown.pop(f"{column}_max")
+            shown[column] = [
+                value if first == last else f"{value} ({first}–{last})"
+                for value, first, last in zip(shown[column], low, high, strict=True)
+            ]
         if "optimizer" in shown:
-            shown["optimizer"] = shown["optimizer"].map(lambda run: self.labels.get(run, run))
-        for column in shown:
-            digits = self.decimals.get(str(column))
-            shown[column] = [_text(value, digits) for value in shown[column]]
+            shown["optimizer"] = [self.labels.get(run, run) for run in self.rows["optimizer"]]
         return shown
 
     def markdown(self) -> str:
         """Return the table as Markdown, the caption below."""
-        return f"{self.shown().to_markdown(index=False, disable_numparse=True)}\n\n{self.caption}\n"
+        shown = self.shown()
+        table = shown.to_markdown(index=False, disable_numparse=True, colalign=[_ALIGNMENT[_is_name(c)] for c in shown])
+        return f"{table}\n\n{self.caption}\n"
 
     def latex(self) -> str:
         """Return the table as a LaTeX ``table`` with booktabs rules."""
@@ -48,7 +60,7 @@ class Table:
                 index=False,
                 escape=False,
                 caption=_latex_text(self.caption),
-                column_format="".join("l" if column in {"problem", "optimizer"} else "r" for column in shown),
+                column_format="".join(_ALIGNMENT[_is_name(column)][0] for column in shown),
                 position="t",
             )
         )
@@ -61,9 +73,16 @@ def write_table(table: Table, csv: Path, markdown: Path, latex: Path) -> None:
     write_text(latex, table.latex())
 
 
-def _text(value: object, digits: int | None) -> str:
+_ALIGNMENT = {True: "left", False: "right"}
+
+
+def _is_name(column: object) -> bool:
+    return column in {"problem", "optimizer"}
+
+
+def _text(value: Any, digits: int | None) -> str:
     if isinstance(value, float):
-        if pd.isna(value):
+        if math.isnan(value):
             return "–"
         if value == float("inf"):
             return "∞"

@@ -25,12 +25,11 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     columns = ["problem", "optimizer", "target", "seeds", "reached"]
     columns += [f"{name}{end}" for name in spent for end in ("", "_min", "_max")]
     caption = (
-        "Spent until the validation accuracy (percent) first reaches the target: median over seeds, smallest and largest; a "
-        "seed that misses the target counts as infinite. Resolution: one epoch."
+        "Spent until the validation accuracy (percent) first reaches the target: median over seeds (smallest–largest); "
+        "a seed that misses the target counts as infinite. Resolution: an epoch's worth of work."
     )
     if not context.exclusive:
         caption += " Runs shared the machine, so seconds are indicative."
-    digits = {"target": 1}
-    digits |= {f"{name}{end}": int(name == "seconds") * 2 for name in spent for end in ("", "_min", "_max")}
+    digits = {"target": 1, "epochs": 1, "updates": 0, "gradient_equivalents": 0, "seconds": 2}
     note = data_note(tables["seeds"])
-    return Table(rows[columns], f"{caption} {note}".strip(), digits, context.labels)
+    return Table(rows[columns], f"{caption} {note}".strip(), digits, context.labels, ranges=spent)

@@ -54,37 +54,43 @@ class BatchOrder:
     def __init__(self, split: DeviceSplit, batch_size: int, seed: int, augmentation: Augmentation | None) -> None:
         self._split = split
         self._batch_size = batch_size
+        self._batches_per_epoch = len(split) // batch_size
         self._augmentation = augmentation
         self._order_generator = torch.Generator().manual_seed(seed)
         self._augmentation_generator = torch.Generator(split.images.device).manual_seed(seed)
         self._permutation = torch.empty(0, dtype=torch.int64)
+        self._taken = 0
 
     @property
-    def batches_per_epoch(self) -> int:
-        """Number of whole batches in an epoch."""
-        return len(self._split) // self._batch_size
+    def epochs(self) -> float:
+        """Passes over the training data so far, in whole and parts."""
+        return self._taken / self._batches_per_epoch
 
-    def start_epoch(self) -> None:
-        """Draw the permutation of the next epoch."""
-        permutation = torch.randperm(len(self._split), generator=self._order_generator)
-        self._permutation = permutation.to(self._split.images.device)
-
-    def batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs (normalised float32) and labels of the epoch's batch ``index``."""
+    def next_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs (normalised float32) and labels of the next batch."""
+        index = self._taken % self._batches_per_epoch
+        if index == 0:
+            permutation = torch.randperm(len(self._split), generator=self._order_generator)
+            self._permutation = permutation.to(self._split.images.device)
+        self._taken += 1
         chosen = self._permutation[index * self._batch_size : (index + 1) * self._batch_size]
         images, labels = self._split.subset(chosen)
         if self._augmentation is not None:
             images = self._augmentation(images, self._augmentation_generator)
         return self._split.normalise(images), labels
 
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return the generators' states; call it between epochs."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything the next batches depend on."""
         return {
             "order": self._order_generator.get_state(),
             "augmentation": self._augmentation_generator.get_state(),
+            "permutation": self._permutation,
+            "taken": self._taken,
         }
 
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state from :meth:`state_dict`."""
         self._order_generator.set_state(state["order"])
         self._augmentation_generator.set_state(state["augmentation"])
+        self._permutation = state["permutation"].to(self._split.images.device)
+        self._taken = state["taken"]

@@ -26,7 +26,7 @@ def evaluate(model: nn.Module, loss: Loss, split: DeviceSplit, samples: int | No
     indices = torch.arange(count, device=split.images.device) * len(split) // count
     total_loss = torch.zeros((), dtype=torch.float64, device=split.images.device)
     correct = torch.zeros((), dtype=torch.int64, device=split.images.device)
-    for chosen in indices.split(_BATCH_SIZE):
+    for chosen in torch.split(indices, _BATCH_SIZE):
         images, labels = split.subset(chosen)
         outputs = model(split.normalise(images))
         total_loss += loss(outputs, labels).double() * len(labels)

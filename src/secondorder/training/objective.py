@@ -16,8 +16,9 @@ class Objective:
 
     f(θ) = loss(model_θ(inputs), targets) + λ/2 ‖w‖², w the parameters of two or more dimensions.
 
-    However often a step evaluates it, it is one function: each evaluation uses the same dropout masks (the random number
-    generator is set back to where the first one started) and moves BatchNorm's running statistics once, at the first.
+    However often a step evaluates it, it is one function: each evaluation uses the same dropout masks (the random
+    number generator is set back to where the first one started) and moves BatchNorm's running statistics once, at the
+    first.
 
     Args:
         model: The network; its current parameters are θ.

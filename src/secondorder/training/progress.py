@@ -12,11 +12,11 @@ class Progress:
 
     Args:
         title: What is going on, in front of the bar.
-        stream: Where to; a bar is drawn only when it is a terminal.
+        stream: Where to, stderr when None; a bar is drawn only when it is a terminal.
     """
 
-    def __init__(self, title: str, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
+    def __init__(self, title: str, stream: TextIO | None = None) -> None:
+        self._stream = stream = stream or sys.stderr
         self._bar = tqdm(
             desc=title,
             total=1.0,

@@ -1,6 +1,7 @@
 """Tidy records of a training run: one row per measured number, with the work done until then."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ SCHEMA = pa.schema(
     [
         pa.field("seed", pa.int32()),
         pa.field("scope", pa.string()),
-        pa.field("epoch", pa.int32()),
+        pa.field("evaluation", pa.int32()),
         pa.field("step", pa.int32()),
+        pa.field("epoch", pa.float64()),
         pa.field("gradients", pa.int64()),
         pa.field("losses", pa.int64()),
         pa.field("products", pa.int64()),
@@ -25,9 +27,23 @@ SCHEMA = pa.schema(
 )
 """Columns of metrics and timing files.
 
-``scope`` says when the row was taken: after a ``step``, after an ``epoch`` (0: before the first step), or ``final``, at
-the end of training. ``epoch`` and ``step`` count those completed; the work columns are totals since the start.
+``scope`` says when the row was taken: after a ``step``; at an ``evaluation``, of which there is one before the first
+step and one after each epoch's worth of work; or ``final``, at the end of training. ``evaluation`` and ``step`` count
+those completed, ``epoch`` the passes over the training data; the work columns are totals since the start.
 """
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a row is taken: the columns between its scope and its metric."""
+
+    evaluation: int
+    step: int
+    epoch: float
+    gradients: int
+    losses: int
+    products: int
+    gradient_equivalents: float
 
 
 class Recorder:
@@ -41,20 +57,18 @@ class Recorder:
         self._seed = seed
         self._columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names if name != "seed"}
 
-    def add(self, scope: str, epoch: int, step: int, work: Mapping[str, float], metrics: Mapping[str, float]) -> None:
+    def add(self, scope: str, moment: Moment, metrics: Mapping[str, float]) -> None:
         """Add one row per metric.
 
         Args:
-            scope: ``step``, ``epoch`` or ``final``.
-            epoch: Epochs completed.
-            step: Steps completed.
-            work: Counts as from :meth:`Work.state_dict`.
+            scope: ``step``, ``evaluation`` or ``final``.
+            moment: When.
             metrics: Values by name.
         """
         for metric, value in metrics.items():
-            row = {"scope": scope, "epoch": epoch, "step": step, "metric": metric, "value": float(value)}
+            row = {"scope": scope, **asdict(moment), "metric": metric, "value": float(value)}
             for name, column in self._columns.items():
-                column.append(row[name] if name in row else work[name])
+                column.append(row[name])
 
     def state_dict(self) -> dict[str, list[Any]]:
         """Return the columns as lists."""

@@ -93,17 +93,15 @@ def _check(specification: RunSpecification, dataset: Dataset) -> None:
     if dataset.name != specification.dataset:
         raise DataError(f"the run needs the dataset {specification.dataset!r} and was given {dataset.name!r}")
     images = len(dataset.train_labels)
-    if images < specification.batch_size or images < specification.unit_batch_size:
+    largest = max(specification.batch_size, specification.unit_batch_size)
+    if images < largest:
         raise DataError(
-            f"{dataset.name} has {images} training images, fewer than the batch size "
-            f"{max(specification.batch_size, specification.unit_batch_size)} of {specification.problem}/{specification.run}; "
-            "lower the batch size"
+            f"{specification.problem}/{specification.run} has batches of {largest} and {dataset.name} {images} "
+            "training images; give a smaller batch_size"
         )
 
 
-def _identity(
-    specification: RunSpecification, data_sha256: str, code: dict[str, str], device: torch.device
-) -> str:
+def _identity(specification: RunSpecification, data_sha256: str, code: dict[str, str], device: torch.device) -> str:
     deciding: dict[str, Any] = {
         "experiment": specification.experiment(),
         "log_every": specification.log_every,

@@ -1,6 +1,7 @@
 """The training of one seed, from initialisation or from its last checkpoint to the end of its budget."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from secondorder.training.checkpoint import load_checkpoint, save_checkpoint
 from secondorder.training.device import peak_memory_bytes, synchronise
 from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
 from secondorder.training.objective import Objective, get_random_state, set_random_state
-from secondorder.training.recorder import Recorder
+from secondorder.training.recorder import Moment, Recorder
 from secondorder.training.schedules import Schedule
 from secondorder.training.specification import RunSpecification
 from secondorder.training.work import Work
@@ -98,7 +99,8 @@ class SeedTraining:
         self._splits = splits
         self._device = device
         self._log_every = specification.log_every
-        self._budget = specification.budget_epochs * (len(splits.training) // specification.unit_batch_size)
+        self._epoch_work = len(splits.training) // specification.unit_batch_size
+        self._budget = specification.budget_epochs * self._epoch_work
         self._schedule = Schedule(**specification.schedule)
         torch.manual_seed(stream_seed(seed, "initialisation"))
         self._model = problem.network().to(device)
@@ -110,67 +112,63 @@ class SeedTraining:
         self._work = Work(specification.unit_batch_size)
         self._metrics = Recorder(seed)
         self._timing = Recorder(seed)
-        self._epoch = 0
+        self._evaluations = 0
         self._step = 0
         self._seconds = 0.0
         self._status = "running"
         self._diverged_at_step: int | None = None
 
     def train(self, checkpoint: Path, identity: str, report: Report, advance: Callable[[float], None]) -> SeedResult:
-        """Train to the end of the budget, with a checkpoint per epoch.
+        """Train to the end of the budget, with an evaluation and a checkpoint after each epoch's worth of work.
 
         Args:
             checkpoint: Where the checkpoint lies, or will.
             identity: Digest of everything that decides the bits; a checkpoint under another one is not used.
-            report: Takes a line per epoch.
+            report: Takes a line per evaluation.
             advance: Takes the share of the budget spent so far, for a progress bar.
         """
-        state = load_checkpoint(checkpoint, identity)
+        state = load_checkpoint(checkpoint, identity, report)
         if state is not None:
             self._load_state_dict(state)
-            report(f"seed {self.seed}: resumed after epoch {self._epoch}")
+            report(f"seed {self.seed}: resumed at step {self._step} ({self._status})")
         else:
-            self._record_epoch(report)
+            self._evaluate(report)
         while self._status == "running":
-            self._train_epoch(advance)
-            if self._status != "diverged":
-                self._record_epoch(report)
+            self._train_until_evaluation(advance)
+            if self._status == "running":
+                self._evaluate(report)
             if self._status == "running" and self._spent() >= 1:
                 self._finish(report)
             save_checkpoint(checkpoint, identity, self._state_dict())
-        return SeedResult(
-            self.seed, self._status, self._diverged_at_step, self._metrics.table(), self._timing.table()
-        )
+        return SeedResult(self.seed, self._status, self._diverged_at_step, self._metrics.table(), self._timing.table())
 
     def _spent(self) -> float:
         # Thirds of a gradient-equivalent do not add up exactly.
         return (self._work.gradient_equivalents + 1e-6) / self._budget
 
-    def _train_epoch(self, advance: Callable[[float], None]) -> None:
-        self._batches.start_epoch()
+    def _moment(self) -> Moment:
+        return Moment(self._evaluations, self._step, self._batches.epochs, **self._work.counts())
+
+    def _train_until_evaluation(self, advance: Callable[[float], None]) -> None:
+        worked = self._work.gradient_equivalents // self._epoch_work
         self._model.train()
         unread = _UnreadSteps()
         synchronise(self._device)
         started = time.perf_counter()
-        for index in range(self._batches.batches_per_epoch):
+        while self._status == "running" and self._spent() < 1:
             spent = self._spent()
-            if spent >= 1:
-                break
-            inputs, targets = self._batches.batch(index)
-            objective = Objective(
-                self._model, self._problem.loss, inputs, targets, self._work, self._problem.penalty
-            )
+            inputs, targets = self._batches.next_batch()
+            objective = Objective(self._model, self._problem.loss, inputs, targets, self._work, self._problem.penalty)
             result = self._optimizer.step(objective, self._schedule.factor(spent))
             self._step += 1
-            unread.add(self._step, self._work.state_dict(), {"batch_loss": result.loss, **result.diagnostics})
+            unread.add(self._moment(), {"batch_loss": result.loss, **result.diagnostics})
             if self._step % self._log_every == 0:
                 self._read(unread, started)
                 advance(spent)
-            if self._status == "diverged":
+            if (self._work.gradient_equivalents + 1e-6) // self._epoch_work > worked:
                 break
         self._read(unread, started)
         self._seconds += time.perf_counter() - started
-        self._epoch += 1
 
     def _read(self, unread: "_UnreadSteps", started: float) -> None:
         rows = unread.take()
@@ -178,25 +176,21 @@ class SeedTraining:
             return
         synchronise(self._device)
         seconds = self._seconds + time.perf_counter() - started
-        for step, work, metrics in rows:
-            self._metrics.add("step", self._epoch, step, work, metrics)
-            if not _finite(metrics["batch_loss"]):
-                self._status, self._diverged_at_step = "diverged", step
+        for moment, metrics in rows:
+            self._metrics.add("step", moment, metrics)
+            if not math.isfinite(metrics["batch_loss"]):
+                self._status, self._diverged_at_step = "diverged", moment.step
                 return
-        step, work, _ = rows[-1]
-        self._timing.add("step", self._epoch, step, work, {"seconds": seconds})
+        self._timing.add("step", rows[-1][0], {"seconds": seconds})
 
-    def _record_epoch(self, report: Report) -> None:
-        training_loss, training_accuracy = evaluate(
-            self._model, self._problem.loss, self._splits.training, TRAINING_SAMPLES
-        )
-        validation_loss, validation_accuracy = evaluate(self._model, self._problem.loss, self._splits.validation)
-        work = self._work.state_dict()
+    def _evaluate(self, report: Report) -> None:
+        loss = self._problem.loss
+        training_loss, training_accuracy = evaluate(self._model, loss, self._splits.training, TRAINING_SAMPLES)
+        validation_loss, validation_accuracy = evaluate(self._model, loss, self._splits.validation)
+        moment = self._moment()
         self._metrics.add(
-            "epoch",
-            self._epoch,
-            self._step,
-            work,
+            "evaluation",
+            moment,
             {
                 "training_loss": training_loss,
                 "training_accuracy": training_accuracy,
@@ -205,18 +199,18 @@ class SeedTraining:
             },
         )
         measured = {"seconds": self._seconds, "peak_memory_bytes": peak_memory_bytes(self._device)}
-        self._timing.add("epoch", self._epoch, self._step, work, measured)
-        if not (_finite(training_loss) and _finite(validation_loss)):
+        self._timing.add("evaluation", moment, measured)
+        self._evaluations += 1
+        if not (math.isfinite(training_loss) and math.isfinite(validation_loss)):
             self._status, self._diverged_at_step = "diverged", self._step
         report(
-            f"seed {self.seed}: epoch {self._epoch}, step {self._step}: training loss {training_loss:.4f}, "
+            f"seed {self.seed}: epoch {moment.epoch:.4g}, step {self._step}: training loss {training_loss:.4f}, "
             f"validation accuracy {validation_accuracy:.2%}, {self._seconds:.1f} s"
         )
 
     def _finish(self, report: Report) -> None:
         test_loss, test_accuracy = evaluate(self._model, self._problem.loss, self._splits.test)
-        metrics = {"test_loss": test_loss, "test_accuracy": test_accuracy}
-        self._metrics.add("final", self._epoch, self._step, self._work.state_dict(), metrics)
+        self._metrics.add("final", self._moment(), {"test_loss": test_loss, "test_accuracy": test_accuracy})
         self._status = "finished"
         report(f"seed {self.seed}: finished: test accuracy {test_accuracy:.2%}")
 
@@ -229,7 +223,7 @@ class SeedTraining:
             "work": self._work.state_dict(),
             "metrics": self._metrics.state_dict(),
             "timing": self._timing.state_dict(),
-            "epoch": self._epoch,
+            "evaluations": self._evaluations,
             "step": self._step,
             "seconds": self._seconds,
             "status": self._status,
@@ -244,7 +238,7 @@ class SeedTraining:
         self._work = Work(**state["work"])
         self._metrics.load_state_dict(state["metrics"])
         self._timing.load_state_dict(state["timing"])
-        self._epoch = state["epoch"]
+        self._evaluations = state["evaluations"]
         self._step = state["step"]
         self._seconds = state["seconds"]
         self._status = state["status"]
@@ -255,22 +249,18 @@ class _UnreadSteps:
     """Step results that still lie on the device, so that steps do not wait for it."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[int, dict[str, float], dict[str, float | torch.Tensor]]] = []
+        self._steps: list[tuple[Moment, dict[str, float | torch.Tensor]]] = []
 
-    def add(self, step: int, work: dict[str, float], metrics: dict[str, float | torch.Tensor]) -> None:
-        self._steps.append((step, work, metrics))
+    def add(self, moment: Moment, metrics: dict[str, float | torch.Tensor]) -> None:
+        self._steps.append((moment, metrics))
 
-    def take(self) -> list[tuple[int, dict[str, float], dict[str, float]]]:
+    def take(self) -> list[tuple[Moment, dict[str, float]]]:
         """Read them all from the device in one transfer, and forget them."""
-        tensors = [v for _, _, metrics in self._steps for v in metrics.values() if isinstance(v, torch.Tensor)]
+        tensors = [v for _, metrics in self._steps for v in metrics.values() if isinstance(v, torch.Tensor)]
         values = iter(torch.stack([t.detach().double() for t in tensors]).tolist() if tensors else [])
         rows = [
-            (step, work, {k: next(values) if isinstance(v, torch.Tensor) else float(v) for k, v in metrics.items()})
-            for step, work, metrics in self._steps
+            (moment, {k: next(values) if isinstance(v, torch.Tensor) else float(v) for k, v in metrics.items()})
+            for moment, metrics in self._steps
         ]
         self._steps = []
         return rows
-
-
-def _finite(value: float) -> bool:
-    return abs(value) < float("inf")

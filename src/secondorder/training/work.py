@@ -1,13 +1,14 @@
 """Work in gradient-equivalents: one currency for gradients, losses and Hessian-vector products.
 
-One forward and backward pass over a batch of the problem's batch size is 1 gradient-equivalent, so a pass over n samples
-is n / batch size. The other prices are counted in matrix products per dense layer, the forward pass being one and the
-backward pass two: a loss alone 1/3; a Hessian-vector product that shares nothing 9/3, because each of the gradient's
-three products has a derivative by both of its factors. They are conventions, fixed so that a budget means the same on
-every machine; what an evaluation costs in seconds is in the timing file.
+One forward and backward pass over a batch of the problem's batch size is 1 gradient-equivalent, so a pass over n
+samples is n / batch size. The other prices are counted in matrix products per dense layer, the forward pass being one
+and the backward pass two: a loss alone 1/3; a Hessian-vector product that shares nothing 9/3, because each of the
+gradient's three products has a derivative by both of its factors. They are conventions, fixed so that a budget means
+the same on every machine; what an evaluation costs in seconds is in the timing file.
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 LOSS_PRICE = 1 / 3
 PRODUCT_PRICE = 3.0
@@ -46,6 +47,10 @@ class Work:
         self.products += 1
         self.gradient_equivalents += PRODUCT_PRICE * samples / self.unit_samples
 
-    def state_dict(self) -> dict[str, float]:
-        """Return the counts as plain numbers."""
+    def counts(self) -> dict[str, Any]:
+        """Return the totals by name, without the unit."""
+        return {name: value for name, value in asdict(self).items() if name != "unit_samples"}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all fields, from which ``Work(**state)`` makes it again."""
         return asdict(self)
