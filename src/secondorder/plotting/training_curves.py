@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -97,12 +98,19 @@ def _label_axes(axes: NDArray[Any], context: Context) -> None:
         bottom.set_xlabel(label)
         if position in _LOGARITHMIC:
             bottom.set_xscale("log")
+            if bottom.get_xlim()[1] < 30 * bottom.get_xlim()[0]:
+                _write_plain_numbers(bottom.xaxis)
         else:
             bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         target = 100 * (1 - context.targets[str(context.problem)])
         bottom.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
     for left in axes[:, 0]:
         left.set_yscale("log")
-    axes[-1, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes[-1, 0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes[-1, 0].yaxis.set_minor_formatter(NullFormatter())
+    _write_plain_numbers(axes[-1, 0].yaxis)
+
+
+def _write_plain_numbers(axis: Axis) -> None:
+    """Label 1, 2 and 5 of each decade: on a short logarithmic axis powers of ten alone are too few labels."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -50,8 +50,9 @@ def summarise_curves(rows: pd.DataFrame, seeds: pd.DataFrame, confidence: float,
         low, high = bootstrap_interval(values.to_numpy(), confidence, resamples)
         kept = group[group["evaluation"].isin(values.columns)]
         positions = kept.groupby("evaluation")[list(POSITIONS)].mean().reset_index()
-        names = {"problem": str(problem), "run": str(run), "metric": str(metric)}
-        summary: dict[str, Any] = {"seeds": count, "mean": values.mean().to_numpy(), "ci_low": low, "ci_high": high}
-        summaries.append(pd.DataFrame({**names, **dict(positions.items()), **summary}))
+        summary: dict[str, Any] = {"problem": problem, "run": run, "metric": metric, "seeds": count}
+        summary |= {str(name): column for name, column in positions.items()}
+        summary |= {"mean": values.mean().to_numpy(), "ci_low": low, "ci_high": high}
+        summaries.append(pd.DataFrame(summary))
     columns = ["problem", "run", "metric", "evaluation", *POSITIONS, "seeds", "mean", "ci_low", "ci_high"]
     return pd.concat(summaries, ignore_index=True)[columns]
