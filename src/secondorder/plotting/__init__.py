@@ -5,26 +5,7 @@
 only.
 """
 
-import importlib
-import pkgutil
-from types import ModuleType
+from secondorder.discovery import NamedModules
 
-from secondorder.errors import ConfigurationError
-
-SHARED_MODULES = frozenset({"saving", "style"})
-
-
-def available() -> list[str]:
-    """Return the names of all figures, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED_MODULES)
-
-
-def load(name: str) -> ModuleType:
-    """Return the module of the figure called ``name``; it has ``draw``.
-
-    Raises:
-        ConfigurationError: There is no such figure.
-    """
-    if name not in available():
-        raise ConfigurationError(f"there is no figure {name!r}; there are {', '.join(available())}")
-    return importlib.import_module(f"{__name__}.{name}")
+_modules = NamedModules(__name__, "figure", frozenset({"saving", "style"}))
+available, load = _modules.available, _modules.load

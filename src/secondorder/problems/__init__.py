@@ -5,26 +5,7 @@
 returns a :class:`~secondorder.problems.problem.Problem`. Nothing else has to be edited for a new problem.
 """
 
-import importlib
-import pkgutil
-from types import ModuleType
+from secondorder.discovery import NamedModules
 
-from secondorder.errors import ConfigurationError
-
-SHARED_MODULES = frozenset({"problem", "activations"})
-
-
-def available() -> list[str]:
-    """Return the names of all problems, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED_MODULES)
-
-
-def load(name: str) -> ModuleType:
-    """Return the module of the problem called ``name``; it has ``Settings``, ``DATASETS`` and ``build``.
-
-    Raises:
-        ConfigurationError: There is no such problem.
-    """
-    if name not in available():
-        raise ConfigurationError(f"there is no problem {name!r}; there are {', '.join(available())}")
-    return importlib.import_module(f"{__name__}.{name}")
+_modules = NamedModules(__name__, "problem", frozenset({"activations", "problem"}))
+available, load = _modules.available, _modules.load
