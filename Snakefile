@@ -64,6 +64,10 @@ for name in TABLES:
             table_files(name),
 
 
+onstart:
+    lock_results()
+
+
 onsuccess:
     say_where_everything_is()
 

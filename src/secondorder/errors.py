@@ -19,3 +19,7 @@ class ResultError(SecondOrderError):
 
 class CapabilityError(SecondOrderError):
     """A method is asked for something that it declares it cannot do."""
+
+
+class BusyError(SecondOrderError):
+    """Another process is at work where this one wants to."""

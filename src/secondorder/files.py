@@ -1,11 +1,15 @@
 """Whole files or none: atomic writing, and the checksums that tell one file from another."""
 
+import fcntl
 import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from secondorder.errors import BusyError
 
 _CHUNK_BYTES = 1 << 20
 
@@ -52,3 +56,32 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def hold_lock(path: Path) -> IO[str]:
+    """Take an exclusive lock that the system releases when this process ends, however it ends.
+
+    Args:
+        path: The lock's file; it holds the process's number and stays when the lock is gone.
+
+    Returns:
+        The open file; the lock is held for as long as it is not closed.
+
+    Raises:
+        BusyError: Another process holds the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.seek(0)
+        holder = stream.read().strip() or "unknown"
+        stream.close()
+        raise BusyError(
+            f"{path.parent} is in use by another run (process {holder}); wait for it to end, or work in another folder"
+        ) from None
+    stream.truncate(0)
+    stream.write(f"{os.getpid()}\n")
+    stream.flush()
+    return stream

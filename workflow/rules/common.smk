@@ -7,6 +7,7 @@ from secondorder.configuration import resolution
 from secondorder.configuration.loading import load_configuration
 from secondorder.data.layout import prepared_files
 from secondorder.errors import SecondOrderError
+from secondorder.files import hold_lock
 from secondorder.presentation import context_of
 from secondorder.provenance.code import code_digest, data_files_digest, training_code
 from secondorder.training.layout import MANIFEST, METRICS, TIMING
@@ -90,7 +91,17 @@ def table_files(name):
 FIGURE_FILES = [path for name in FIGURES for path in figure_files(name)]
 TABLE_FILES = [path for name in TABLES for path in table_files(name)]
 RUN_FILES = [f"{run_folder(problem, run)}/{name}" for problem, run in RUNS for name in (METRICS, TIMING, MANIFEST)]
+HELD_LOCKS = []
 REPORT_FILE = f"{RESULTS}/report.html"
+
+
+def lock_results():
+    """Hold the tier's results until this process ends, or stop with one line when another run holds them."""
+    try:
+        HELD_LOCKS.append(hold_lock(Path(RESULTS) / "lock"))
+    except SecondOrderError as error:
+        print(f"\nError: {error}\n", file=sys.stderr)
+        sys.exit(1)
 
 
 def say_where_everything_is():

@@ -111,12 +111,6 @@ def check_names_and_settings(configuration: Configuration) -> None:
         for run in [*(section.runs or []), *section.overrides]:
             if run not in configuration.runs:
                 raise unknown_name(f"problems.{problem}.runs", "run", run, configuration.runs)
-        for run in section.overrides:
-            if run not in runs_of(configuration, problem):
-                raise ConfigurationError(
-                    f"problems.{problem}.overrides.{run}: {run!r} is not among this problem's runs; add it "
-                    "to them or take the override out"
-                )
         images = DATASETS[dataset_of(configuration, problem)].train_size
         for run in runs_of(configuration, problem):
             specification = run_specification(configuration, problem, run)

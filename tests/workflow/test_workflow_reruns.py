@@ -1,0 +1,56 @@
+"""What an edit makes the next call do: what it touches, and nothing else."""
+
+from collections.abc import Callable
+
+import pytest
+
+from conftest import Project
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+PACKAGE = "src/secondorder"
+RENDER_FIGURE = {"draw_figure": 1, "render_report": 1}
+AFTER_TRAINING = {"aggregate_metrics": 1, "draw_figure": 1, "write_table": 2, "render_report": 1}
+
+
+def test_second_call_does_nothing(finished_project: Project) -> None:
+    assert finished_project.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("edited_file", "expected"),
+    [
+        pytest.param("plotting/training_curves.py", RENDER_FIGURE, id="a figure redraws"),
+        pytest.param("plotting/style.py", RENDER_FIGURE, id="the style redraws"),
+        pytest.param("tables/accuracy.py", {"write_table": 1, "render_report": 1}, id="a table is written"),
+        pytest.param("report/rendering.py", {"render_report": 1}, id="the report is rendered"),
+        pytest.param("statistics/accuracy.py", AFTER_TRAINING, id="statistics aggregate"),
+        pytest.param("optim/adam.py", {"train_run": 1, **AFTER_TRAINING}, id="an optimizer trains its run"),
+        pytest.param("optim/sgd.py", {"train_run": 2, **AFTER_TRAINING}, id="SGD trains its two runs"),
+        pytest.param("problems/mnist_mlp.py", {"train_run": 3, **AFTER_TRAINING}, id="a problem trains its runs"),
+        pytest.param("problems/cifar10_3c3d.py", {}, id="a problem of another tier"),
+        pytest.param("optim/lbfgs.py", {}, id="an optimizer of no run"),
+        pytest.param("training/seed.py", {"train_run": 3, **AFTER_TRAINING}, id="the training loop trains all"),
+    ],
+)
+def test_edit_of_code(edited: Callable[[str, str], Project], edited_file: str, expected: dict[str, int]) -> None:
+    assert edited(f"{PACKAGE}/{edited_file}", "\n# edited\n").planned() == expected
+
+
+def test_edit_of_an_optimizer_trains_that_one_only(edited: Callable[[str, str], Project]) -> None:
+    assert edited(f"{PACKAGE}/optim/adam.py", "\n# edited\n").planned_runs() == {"mnist_mlp/adam"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(
+            "runs={'adam': {'settings': {'learning_rate': 0.002}}}", {"train_run": 1, **AFTER_TRAINING}, id="a setting"
+        ),
+        pytest.param("runs={'adam': {'label': 'ADAM'}}", {"draw_figure": 1, "write_table": 2, "render_report": 1}, id="a label"),
+        pytest.param("seeds=3", {"train_run": 3, **AFTER_TRAINING}, id="a seed"),
+        pytest.param("statistics={'confidence': 0.9}", AFTER_TRAINING, id="the confidence level"),
+    ],
+)
+def test_edit_of_configuration(finished_project: Project, change: str, expected: dict[str, int]) -> None:
+    assert finished_project.planned("--config", change) == expected
