@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from conftest import Project, kill_group
+from project_copy import Project, kill_group
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -45,12 +44,11 @@ def test_killed_run_goes_on_to_the_same_bits(fresh_project: Project, finished_pr
     [
         pytest.param("seedz=3", ["seedz", "did you mean 'seeds'?"], id="an unknown key"),
         pytest.param("threads=many", ["threads", "'many'", "integer"], id="a wrong type"),
-        pytest.param("tier=papr", ["tier", "'papr'", "'paper'"], id="an unknown tier"),
+        pytest.param("based_on=papr", ["based_on", "'papr'", "'paper'"], id="an unknown tier"),
     ],
 )
 def test_bad_configuration_stops_before_any_job(finished_project: Project, change: str, words: list[str]) -> None:
-    configuration = ["--configfile", "config/smoke.yaml"] if change.startswith("tier") else []
-    result = finished_project.snakemake("--dry-run", *configuration, "--config", change)
+    result = finished_project.snakemake("--dry-run", "--config", change)
     complaints = [line for line in result.stdout.splitlines() if line.startswith("configuration:")]
     assert result.returncode != 0
     assert len(complaints) == 1

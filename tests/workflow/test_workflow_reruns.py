@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-
-from conftest import Project
+from project_copy import Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -28,6 +27,12 @@ def test_second_call_does_nothing(finished_project: Project) -> None:
         pytest.param("optim/adam.py", {"train_run": 1, **AFTER_TRAINING}, id="an optimizer trains its run"),
         pytest.param("optim/sgd.py", {"train_run": 2, **AFTER_TRAINING}, id="SGD trains its two runs"),
         pytest.param("problems/mnist_mlp.py", {"train_run": 3, **AFTER_TRAINING}, id="a problem trains its runs"),
+        pytest.param(
+            "data/transfer.py", {"prepare_dataset": 1, **AFTER_TRAINING}, id="a download prepares and trains nothing"
+        ),
+        pytest.param(
+            "data/splits.py", {"prepare_dataset": 1, "train_run": 3, **AFTER_TRAINING}, id="a split trains all"
+        ),
         pytest.param("problems/cifar10_3c3d.py", {}, id="a problem of another tier"),
         pytest.param("optim/lbfgs.py", {}, id="an optimizer of no run"),
         pytest.param("training/seed.py", {"train_run": 3, **AFTER_TRAINING}, id="the training loop trains all"),
@@ -47,7 +52,9 @@ def test_edit_of_an_optimizer_trains_that_one_only(edited: Callable[[str, str], 
         pytest.param(
             "runs={'adam': {'settings': {'learning_rate': 0.002}}}", {"train_run": 1, **AFTER_TRAINING}, id="a setting"
         ),
-        pytest.param("runs={'adam': {'label': 'ADAM'}}", {"draw_figure": 1, "write_table": 2, "render_report": 1}, id="a label"),
+        pytest.param(
+            "runs={'adam': {'label': 'ADAM'}}", {"draw_figure": 1, "write_table": 2, "render_report": 1}, id="a label"
+        ),
         pytest.param("seeds=3", {"train_run": 3, **AFTER_TRAINING}, id="a seed"),
         pytest.param("statistics={'confidence': 0.9}", AFTER_TRAINING, id="the confidence level"),
     ],

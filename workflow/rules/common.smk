@@ -4,12 +4,12 @@ from pathlib import Path
 
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration import resolution
-from secondorder.configuration.loading import load_configuration
+from secondorder.configuration.loading import load_configuration, merge, read_yaml, typed_overrides
 from secondorder.data.layout import prepared_files
 from secondorder.errors import SecondOrderError
 from secondorder.files import hold_lock
 from secondorder.presentation import context_of
-from secondorder.provenance.code import code_digest, data_files_digest, training_code
+from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
 from secondorder.training.layout import MANIFEST, METRICS, TIMING
 
 ROOT = Path(workflow.basedir)
@@ -19,7 +19,10 @@ TEMPLATES = ROOT / "workflow" / "report"
 def checked_configuration():
     """Return the checked configuration, or stop with one line before any job starts."""
     try:
-        return load_configuration(config, ROOT / "config")
+        in_files = {}
+        for path in workflow.configfiles:
+            in_files = merge(in_files, read_yaml(Path(path)))
+        return load_configuration(typed_overrides(config, in_files), ROOT / "config")
     except SecondOrderError as error:
         print(f"configuration: {error}", file=sys.stderr)
         sys.exit(1)

@@ -11,6 +11,17 @@ def run_data_manifest(wildcards):
     return run_data(wildcards)[1]
 
 
+def run_data_content(wildcards):
+    """Return what decides the content of a run's data. How the files are got is no part of it."""
+    return {
+        "dataset": resolution.dataset_of(CONFIGURATION, wildcards.problem),
+        "allow_unverified": CONFIGURATION.data.allow_unverified,
+        "code": module_digest(
+            *(f"secondorder.data.{part}" for part in ("datasets", "splits", "dataset", "mnist_reader", "cifar_reader"))
+        ),
+    }
+
+
 def run_specification(wildcards):
     return specification(wildcards.problem, wildcards.run)
 
@@ -27,9 +38,10 @@ def cores_per_run(wildcards):
 
 rule train_run:
     input:
-        # Large arrays are not compared by content; their manifest is, and says what they are.
+        # Data that is prepared again is the same data, unless the parameter `data` says otherwise; the aggregation
+        # compares its digest with each run's manifest.
         arrays=ancient(run_arrays),
-        manifest=run_data_manifest,
+        manifest=ancient(run_data_manifest),
     output:
         metrics=f"{RESULTS}/runs/{{problem}}/{{run}}/{METRICS}",
         timing=f"{RESULTS}/runs/{{problem}}/{{run}}/{TIMING}",
@@ -44,6 +56,7 @@ rule train_run:
     params:
         specification=run_specification,
         checkpoints=f"{RESULTS}/checkpoints/{{problem}}/{{run}}",
+        data=run_data_content,
         code=run_code,
     script:
         "../scripts/train_run.py"

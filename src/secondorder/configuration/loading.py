@@ -40,6 +40,37 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
     return check_configuration(merged)
 
 
+def typed_overrides(given: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides with the types that their texts have in YAML, where no file gave them.
+
+    Snakemake hands values below the top level of ``--config`` over as text, such as ``'0.9'``. What stands in a
+    configuration file has its type already, and a number in quotes there is a mistake that has to show.
+
+    Args:
+        given: What Snakemake merged from files and command line.
+        files: What the files alone hold.
+    """
+    typed: dict[str, Any] = {}
+    for key, value in given.items():
+        below = files.get(key)
+        if isinstance(value, Mapping):
+            typed[key] = typed_overrides(value, below if isinstance(below, Mapping) else {})
+        elif isinstance(value, list) and value != below:
+            typed[key] = [_typed(item) for item in value]
+        else:
+            typed[key] = value if value == below else _typed(value)
+    return typed
+
+
+def _typed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+
+
 def check_configuration(values: Mapping[str, Any]) -> Configuration:
     """Return the configuration in ``values``, checked alone and against the optimizers and problems there are.
 
@@ -64,7 +95,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigurationError(f"{path}: holds {type(values).__name__}, not keys with values")

@@ -49,6 +49,19 @@ def code_digest(*roots: str) -> str:
     return combined_digest(code_files(*roots))
 
 
+def module_digest(*modules: str) -> str:
+    """Return one digest over these modules' own files, without what they import.
+
+    Raises:
+        ModuleNotFoundError: One is no module of this package.
+    """
+    sources = {module: _source(module) for module in modules}
+    missing = [module for module, path in sources.items() if path is None]
+    if missing:
+        raise ModuleNotFoundError(f"{missing[0]} is no module of {PACKAGE}")
+    return combined_digest({module: _digest(path) for module, path in sources.items() if path is not None})
+
+
 def combined_digest(files: Mapping[str, str]) -> str:
     """Return one digest over named digests, whatever their order."""
     lines = "".join(f"{name} {files[name]}\n" for name in sorted(files))
@@ -67,7 +80,9 @@ def _digest(path: Path) -> str:
 
 
 def _source(module: str) -> Path | None:
-    parts = module.split(".")[1:]
+    package, *parts = module.split(".")
+    if package != PACKAGE:
+        return None
     for path in (_ROOT.joinpath(*parts, "__init__.py"), _ROOT.joinpath(*parts).with_suffix(".py")):
         if path.is_file():
             return path
@@ -80,16 +95,19 @@ def _imports(module: str) -> tuple[str, ...]:
     if path is None:
         return ()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {name for node in ast.walk(tree) for name in _imported_names(node)}
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names = {name for node in ast.walk(tree) for name in _imported_names(node, package)}
     parents = {module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1)}
     return tuple(sorted(name for name in names | parents if _source(name) is not None))
 
 
-def _imported_names(node: ast.AST) -> Iterator[str]:
+def _imported_names(node: ast.AST, package: str) -> Iterator[str]:
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom) and node.module:
-        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+        source = ".".join([*above, *filter(None, [node.module])])
+        names = [source, *(f"{source}.{alias.name}" for alias in node.names)]
     else:
         return
     yield from (name for name in names if name.split(".")[0] == PACKAGE)

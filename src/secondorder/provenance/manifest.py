@@ -83,8 +83,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def first_difference(found: Any, expected: Any, name: str = "") -> tuple[str, Any, Any] | None:
     """Return the dotted name of the first field in which ``found`` differs from ``expected``, with both values.
 
-    Only what ``expected`` mentions is compared; None when all of it agrees. Mappings are compared key by key in the
-    order of ``expected``, everything else as a whole.
+    At the top only what ``expected`` mentions is compared; a mapping below may hold nothing else either. None when all
+    of it agrees. Mappings are compared key by key in the order of ``expected``, everything else as a whole.
     """
     if not isinstance(expected, Mapping):
         return None if found == expected else (name, found, expected)

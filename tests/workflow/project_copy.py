@@ -1,0 +1,96 @@
+"""Copies of the project to run Snakemake in."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("Snakefile", "environment.yml", "requirements.txt", "workflow", "config", "profiles", "src")
+TRIMMED = Path(__file__).with_name("trimmed.yaml")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project that a test may change.
+
+    Attributes:
+        folder: Its root.
+    """
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a call of Snakemake with the trimmed configuration."""
+        return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", str(TRIMMED)]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of such a call: the copy's own package comes first, and there is no drop-in folder."""
+        inherited = {name: value for name, value in os.environ.items() if name != "SECONDORDER_DATA"}
+        return {**inherited, "PYTHONPATH": str(self.folder / "src")}
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Return how many jobs of each rule a call would run."""
+        output = self.snakemake("--dry-run", *arguments).stdout
+        if "Nothing to be done" in output:
+            return {}
+        table = output[output.index("Job stats:") :].splitlines()[3:]
+        rows = [line.split() for line in table[: table.index("")]]
+        return {rule: int(count) for rule, count in rows if rule not in {"all", "total"}}
+
+    def planned_runs(self) -> set[str]:
+        """Return the runs that a call would train, as ``problem/run``."""
+        output = self.snakemake("--dry-run", "--quiet", "host").stdout
+        wanted = "metrics.parquet, "
+        lines = [line for line in output.splitlines() if line.strip().startswith("output:") and wanted in line]
+        return {"/".join(line.split("runs/")[1].split("/")[:2]) for line in lines}
+
+    def append(self, path: str, text: str) -> None:
+        """Add text to the end of a file."""
+        with (self.folder / path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Start the pipeline as a process group of its own."""
+        return subprocess.Popen(
+            self.command(),
+            cwd=self.folder,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def kill_group(process: "subprocess.Popen[str]") -> None:
+    """End a process group as a power cut would."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def copy_of_project(target: Path) -> Project:
+    """Copy what Snakemake needs of the project to a folder, without results."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+    return Project(target)
