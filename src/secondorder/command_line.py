@@ -6,19 +6,17 @@ little else can train: ``resolve`` writes that file anywhere.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from secondorder.errors import ConfigurationError, SecondOrderError
+from secondorder.data.layout import DROP_IN_VARIABLE, drop_in_folder, prepared_files
+from secondorder.errors import ConfigurationError, DataError, SecondOrderError
 from secondorder.job import say
 
 if TYPE_CHECKING:
     from secondorder.configuration.models import Configuration
-
-DATA_FOLDER_VARIABLE = "SECONDORDER_DATA"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
 
     prepare = commands.add_parser("prepare", help="get, verify and split a dataset")
     prepare.add_argument("dataset", help="mnist_5k, mnist or cifar10")
-    prepare.add_argument("--folder", type=Path, help=f"drop-in folder with its files (or set {DATA_FOLDER_VARIABLE})")
+    prepare.add_argument("--folder", type=Path, help=f"drop-in folder with its files (or set {DROP_IN_VARIABLE})")
     prepare.add_argument("--allow-unverified", action="store_true", help="take dropped-in files whose checksums differ")
     prepare.add_argument("--output", type=Path, default=Path("results/data"), help="where prepared data goes")
     prepare.set_defaults(command=_prepare)
@@ -83,14 +81,12 @@ def _configuration(parsed: argparse.Namespace) -> "Configuration":
 
 def _prepare(parsed: argparse.Namespace) -> None:
     from secondorder.data.datasets import prepare_dataset
-    from secondorder.data.layout import prepared_files
     from secondorder.data.storage import save_dataset
 
-    named = parsed.folder or os.environ.get(DATA_FOLDER_VARIABLE)
     dataset = prepare_dataset(
         parsed.dataset,
         parsed.output / "downloads",
-        Path(named) if named else None,
+        parsed.folder or drop_in_folder(),
         parsed.allow_unverified,
         report=say,
     )
@@ -110,7 +106,6 @@ def _specification(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(parsed: argparse.Namespace) -> None:
-    from secondorder.data.layout import prepared_files
     from secondorder.data.storage import load_dataset
     from secondorder.training.progress import Progress
     from secondorder.training.run import train_run
@@ -120,7 +115,12 @@ def _train(parsed: argparse.Namespace) -> None:
         specification = RunSpecification.from_file(parsed.specification)
     else:
         specification = RunSpecification.from_mapping(_specification(parsed))
-    dataset = load_dataset(*prepared_files(parsed.data, specification.dataset))
+    files = prepared_files(parsed.data, specification.dataset)
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise DataError(
+            f"{missing[0]} is missing; run `secondorder prepare {specification.dataset} --output {parsed.data}`"
+        )
+    dataset = load_dataset(*files)
     with Progress(f"{specification.problem}/{specification.run}") as progress:
         train_run(specification, dataset, parsed.output, parsed.output / "checkpoints", progress)
 

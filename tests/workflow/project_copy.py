@@ -28,9 +28,8 @@ class Project:
         return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", str(TRIMMED)]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of such a call: the copy's own package comes first, and there is no drop-in folder."""
-        inherited = {name: value for name, value in os.environ.items() if name != "SECONDORDER_DATA"}
-        return {**inherited, "PYTHONPATH": str(self.folder / "src")}
+        """Return the environment of such a call, in which there is no drop-in folder and no other checkout."""
+        return {name: value for name, value in os.environ.items() if name not in {"SECONDORDER_DATA", "PYTHONPATH"}}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end."""

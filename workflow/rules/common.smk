@@ -2,13 +2,19 @@ import os
 import sys
 from pathlib import Path
 
+# The package is this checkout's, here and in every job, installed or not.
+SOURCE = (Path(workflow.basedir) / "src").as_posix()
+sys.path.insert(0, SOURCE)
+os.environ["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, [os.environ.get("PYTHONPATH")])])
+
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration import resolution
 from secondorder.configuration.loading import load_configuration, merge, read_yaml, typed_overrides
-from secondorder.data.layout import prepared_files
+from secondorder.data.layout import DROP_IN_VARIABLE, prepared_files
 from secondorder.errors import SecondOrderError
 from secondorder.files import hold_lock
 from secondorder.presentation import context_of
+from secondorder.statistics.names import AGGREGATED
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
 from secondorder.training.layout import MANIFEST, METRICS, TIMING
 
@@ -29,9 +35,19 @@ def checked_configuration():
 
 
 CONFIGURATION = checked_configuration()
+# The folder is looked at by the job and no parameter of it: where verified data lies does not change what it is.
+if CONFIGURATION.data.folder:
+    os.environ[DROP_IN_VARIABLE] = CONFIGURATION.data.folder
 TIER = CONFIGURATION.tier
 RESULTS = f"results/{TIER}"
 DATASETS = resolution.datasets_of(CONFIGURATION)
+# The code that decides what prepared data holds. How files are got is no part of it: they are known by their checksums.
+DATA_CODE = module_digest(
+    *(
+        f"secondorder.data.{part}"
+        for part in ("cifar_reader", "dataset", "datasets", "mnist_reader", "splits", "storage")
+    )
+)
 RUNS = [(problem, run) for problem in CONFIGURATION.problems for run in resolution.runs_of(CONFIGURATION, problem)]
 
 
@@ -96,6 +112,65 @@ TABLE_FILES = [path for name in TABLES for path in table_files(name)]
 RUN_FILES = [f"{run_folder(problem, run)}/{name}" for problem, run in RUNS for name in (METRICS, TIMING, MANIFEST)]
 HELD_LOCKS = []
 REPORT_FILE = f"{RESULTS}/report.html"
+
+
+# Inputs and parameters of rules, by their wildcards.
+
+
+def run_arrays(wildcards):
+    """Return the images of the dataset that a run's problem needs."""
+    return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))[0]
+
+
+def run_data_manifest(wildcards):
+    """Return the manifest of the dataset that a run's problem needs."""
+    return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))[1]
+
+
+def run_specification(wildcards):
+    """Return everything a training job is told."""
+    return specification(wildcards.problem, wildcards.run)
+
+
+def run_code(wildcards):
+    """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
+    problem_file = resolution.module_of(CONFIGURATION, wildcards.problem)
+    return training_code(problem_file, CONFIGURATION.runs[wildcards.run].optimizer)
+
+
+def cores_per_run(wildcards):
+    """Return the cores a run claims: all of them where its seconds are a result."""
+    return workflow.cores if CONFIGURATION.exclusive else CONFIGURATION.threads
+
+
+def figure_kind(wildcards):
+    """Return the name of a figure's module."""
+    return FIGURES[wildcards.name][0]
+
+
+def figure_tables(wildcards):
+    """Return the aggregated tables that a figure reads."""
+    return aggregated(CONFIGURATION.figures[figure_kind(wildcards)].reads)
+
+
+def figure_context(wildcards):
+    """Return what a figure is told besides its numbers."""
+    return presentation_context(FIGURES[wildcards.name][1])
+
+
+def figure_code(wildcards):
+    """Return the digest of the code that draws a figure."""
+    return code_digest(f"{plotting.__name__}.{figure_kind(wildcards)}", f"{plotting.__name__}.saving")
+
+
+def table_tables(wildcards):
+    """Return the aggregated tables that a table reads."""
+    return aggregated(CONFIGURATION.tables[wildcards.name].reads)
+
+
+def table_code(wildcards):
+    """Return the digest of the code that writes a table."""
+    return code_digest(f"{tables.__name__}.{wildcards.name}")
 
 
 def lock_results():

@@ -7,9 +7,8 @@ rule prepare_dataset:
     conda:
         "../../environment.yml"
     params:
-        folder=CONFIGURATION.data.folder or os.environ.get("SECONDORDER_DATA"),
         allow_unverified=CONFIGURATION.data.allow_unverified,
         downloads="results/data/downloads",
-        code=code_digest("secondorder.data.datasets", "secondorder.data.storage"),
+        code=DATA_CODE,
     script:
         "../scripts/prepare_dataset.py"

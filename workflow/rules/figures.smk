@@ -1,21 +1,3 @@
-def figure_kind(wildcards):
-    """Return the name of a figure's module."""
-    return FIGURES[wildcards.name][0]
-
-
-def figure_tables(wildcards):
-    """Return the aggregated tables that a figure reads."""
-    return aggregated(CONFIGURATION.figures[figure_kind(wildcards)].reads)
-
-
-def figure_context(wildcards):
-    return presentation_context(FIGURES[wildcards.name][1])
-
-
-def figure_code(wildcards):
-    return code_digest(f"{plotting.__name__}.{figure_kind(wildcards)}", f"{plotting.__name__}.saving")
-
-
 rule draw_figure:
     input:
         unpack(figure_tables),

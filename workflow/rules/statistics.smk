@@ -1,6 +1,3 @@
-from secondorder.statistics.names import AGGREGATED
-
-
 rule aggregate_metrics:
     input:
         runs=RUN_FILES,

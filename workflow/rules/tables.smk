@@ -1,12 +1,3 @@
-def table_tables(wildcards):
-    """Return the aggregated tables that a table reads."""
-    return aggregated(CONFIGURATION.tables[wildcards.name].reads)
-
-
-def table_code(wildcards):
-    return code_digest(f"{tables.__name__}.{wildcards.name}")
-
-
 rule write_table:
     input:
         unpack(table_tables),
