@@ -16,7 +16,7 @@ def job(log: str) -> Iterator[None]:
     Args:
         log: Path of the log file.
     """
-    console = sys.stderr
+    output, console = sys.stdout, sys.stderr
     with Path(log).open("w", encoding="utf-8", buffering=1) as stream:
         sys.stdout = sys.stderr = stream
         try:
@@ -30,7 +30,7 @@ def job(log: str) -> Iterator[None]:
             console.write(f"\nError: {type(error).__name__}: {error} (all of it in {log})\n")
             sys.exit(1)
         finally:
-            sys.stdout, sys.stderr = sys.__stdout__, console
+            sys.stdout, sys.stderr = output, console
 
 
 def say(line: str) -> None:

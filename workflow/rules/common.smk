@@ -19,7 +19,7 @@ from secondorder.provenance.code import code_digest, data_files_digest, module_d
 from secondorder.training.layout import MANIFEST, METRICS, TIMING
 
 ROOT = Path(workflow.basedir)
-TEMPLATES = ROOT / "workflow" / "report"
+TEMPLATES = ROOT / "src" / "secondorder" / "report" / "templates"
 
 
 def checked_configuration():

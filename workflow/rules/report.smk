@@ -18,10 +18,9 @@ rule render_report:
         configuration=CONFIGURATION.model_dump(mode="json"),
         figures={name: [kind, presentation_context(problem)] for name, (kind, problem) in FIGURES.items()},
         context=presentation_context(),
-        templates=TEMPLATES.as_posix(),
         code=[
             code_digest("secondorder.report.rendering", *(f"{tables.__name__}.{name}" for name in TABLES)),
-            data_files_digest(sorted(TEMPLATES.glob("report.*"))),
+            data_files_digest(TEMPLATES.iterdir()),
         ],
     script:
         "../scripts/render_report.py"

@@ -27,10 +27,13 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: Sequence[str
         model: The model that was validated, to look up what is allowed.
         prefix: Keys above the model in the configuration.
     """
-    complaints = [item for item in error.errors() if not _is_alternative(item["loc"])] or error.errors()
-    first = complaints[0]
-    location = [str(part) for part in first["loc"] if not _is_type_marker(part)]
-    key = ".".join([*prefix, *location])
+    complaints: dict[str, list[Any]] = {}
+    for complaint in error.errors():
+        location = map(_printable, _keys(model, complaint))
+        complaints.setdefault(".".join([*prefix, *location]), []).append(complaint)
+    key, alternatives = next(iter(complaints.items()))
+    # Of the alternatives of a union, one that says more than "another type" is the one that was meant.
+    first = next((item for item in alternatives if not item["type"].endswith("_type")), alternatives[-1])
     more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
     return ConfigurationError(f"{key}: {_sentence(first, model)}{more}")
 
@@ -43,8 +46,12 @@ def _sentence(complaint: Any, model: type[BaseModel]) -> str:
         return f"unknown key{_nearest(key, known)}; known here: {', '.join(known) or 'none'}"
     if kind == "missing":
         return "is missing; " + (_description(model, complaint["loc"]) or "it has no default")
-    if kind in {"float_type", "int_type"} and isinstance(given, str) and _is_number(given):
+    if kind == "int_type" and isinstance(given, str) and _is_number(given, int):
+        return f"given the text {given!r}; write it as a number: {int(given)}"
+    if kind in {"float_type", "int_type"} and isinstance(given, str) and _is_number(given, float):
         return f"given the text {given!r}; write it as a number: {float(given)!r} (YAML needs a dot in 1.0e-3)"
+    if kind == "string_type" and complaint["loc"][-1] == "str":
+        return f"given {given!r}; should be true or false, a number or text"
     if kind == "string_pattern_mismatch":
         return f"given {given!r}; a name is made of a-z, 0-9 and _ and begins with a letter"
     message = complaint["msg"][0].lower() + complaint["msg"][1:]
@@ -56,38 +63,51 @@ def _nearest(given: str, known: Sequence[str]) -> str:
     return f", did you mean {near[0]!r}?" if near else ""
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: str, kind: type[int] | type[float]) -> bool:
     try:
-        float(text)
+        kind(text)
     except ValueError:
         return False
     return True
 
 
-def _is_type_marker(part: Any) -> bool:
-    # Pydantic puts the tried alternative of a union, or the marker of a mapping's key, into the location.
-    return part in {"[key]", "bool", "int", "float", "str"} or (
-        isinstance(part, str) and part.startswith(("list[", "constrained"))
-    )
+def _printable(key: Any) -> str:
+    text = str(key)
+    return text if text and text.isprintable() else repr(text)
 
 
-def _is_alternative(location: tuple[Any, ...]) -> bool:
-    return bool(location) and location[-1] in {"bool", "int", "float"}
+def _keys(model: type[BaseModel], complaint: Any) -> Sequence[Any]:
+    """Return the location of a complaint without what Pydantic adds: "[key]", and the tried alternative of a union."""
+    location: Sequence[Any] = complaint["loc"]
+    if location[-1:] == ("[key]",) and complaint["type"] != "extra_forbidden":
+        location = location[:-1]
+    for length in range(1, len(location)):
+        holder = _annotation_at(model, location[:length])
+        if get_origin(holder) in {Union, UnionType}:
+            return location[:length]
+    return location
 
 
 def _model_at(model: type[BaseModel], location: Sequence[Any]) -> type[BaseModel]:
+    found: type[BaseModel] = _annotation_at(model, location)
+    return found
+
+
+def _annotation_at(model: type[BaseModel], location: Sequence[Any]) -> Any:
     annotation: Any = model
     for part in location:
-        holder = _unwrapped(annotation)
-        annotation = holder.model_fields[part].annotation if _is_model(holder) else get_args(holder)[-1]
-    found: type[BaseModel] = _unwrapped(annotation)
-    return found
+        annotation = annotation.model_fields[part].annotation if _is_model(annotation) else get_args(annotation)[-1]
+        annotation = _unwrapped(annotation)
+    return annotation
 
 
 def _unwrapped(annotation: Any) -> Any:
     """Return what an optional or annotated type holds."""
-    if get_origin(annotation) in {Annotated, Union, UnionType}:
-        return _unwrapped(next(inner for inner in get_args(annotation) if inner is not type(None)))
+    if get_origin(annotation) is Annotated:
+        return _unwrapped(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        inner = [alternative for alternative in get_args(annotation) if alternative is not type(None)]
+        return _unwrapped(inner[0]) if len(inner) == 1 else annotation
     return annotation
 
 

@@ -12,12 +12,14 @@ from secondorder.training.schedules import ScheduleName
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 SettingValues = dict[str, bool | int | float | str]
+LARGEST_SEED = 2**31 - 1
+"""Metrics files keep the seed in 32 bits."""
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, and no value is converted to another type."""
+    """A part of the configuration: unknown keys are errors, no value is converted to another type, and numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class DataSection(Section):
@@ -150,9 +152,11 @@ class Configuration(Section):
             raise PydanticCustomError("seeds", "must be a number of seeds or a list of whole numbers")
         if isinstance(seeds, int) and not 1 <= seeds <= 1000:
             raise PydanticCustomError("seeds", "a number of seeds must be between 1 and 1000")
-        if isinstance(seeds, list) and (not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0):
+        if isinstance(seeds, list) and (
+            not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) > LARGEST_SEED
+        ):
             raise PydanticCustomError(
-                "seeds", "a list of seeds must hold different whole numbers from 0 up, at least one"
+                "seeds", f"a list of seeds must hold different whole numbers from 0 to {LARGEST_SEED}, at least one"
             )
         return seeds
 

@@ -108,9 +108,10 @@ def check_names_and_settings(configuration: Configuration) -> None:
         offered = problems.load(module).DATASETS
         if dataset_of(configuration, problem) not in offered:
             raise unknown_name(f"problems.{problem}.dataset", "dataset for it called", str(section.dataset), offered)
-        for run in [*(section.runs or []), *section.overrides]:
-            if run not in configuration.runs:
-                raise unknown_name(f"problems.{problem}.runs", "run", run, configuration.runs)
+        for key, named in (("runs", section.runs or []), ("overrides", section.overrides)):
+            for run in named:
+                if run not in configuration.runs:
+                    raise unknown_name(f"problems.{problem}.{key}", "run", run, configuration.runs)
         images = DATASETS[dataset_of(configuration, problem)].train_size
         for run in runs_of(configuration, problem):
             specification = run_specification(configuration, problem, run)

@@ -57,6 +57,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
                 ends_early = bool((seeds[seeds["run"] == run]["status"] == "diverged").any())
                 _draw_curve(axes[row, column], curve, position, metric, styles[run], ends_early)
     _label_axes(axes, context)
+    figure.align_ylabels(axes[:, 0])
     handles = [
         Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle=styles[run].linestyle)
         for run in runs
@@ -72,6 +73,8 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
 def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, metric: str, style: RunStyle, ends_early: bool) -> None:
     if position in _LOGARITHMIC:
         curve = curve[curve["step"] > 0]
+    if curve.empty:
+        return
     curve = curve.set_index(position)[["mean", "ci_low", "ci_high"]]
     if metric == "validation_accuracy":
         curve = 100 * (1 - curve)
@@ -84,7 +87,7 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, metric: str, sty
         marker=style.marker,
         markevery=max(1, len(curve) // _MARKERS_PER_CURVE),
     )
-    if ends_early and len(curve):
+    if ends_early:
         axes.plot(
             curve.index[-1:], curve["mean"].iloc[-1:], color=style.color, marker="x", markersize=7, linestyle="none"
         )
@@ -98,7 +101,7 @@ def _label_axes(axes: NDArray[Any], context: Context) -> None:
         bottom.set_xlabel(label)
         if position in _LOGARITHMIC:
             bottom.set_xscale("log")
-            if bottom.get_xlim()[1] < 30 * bottom.get_xlim()[0]:
+            if _is_short(bottom.get_xlim()):
                 _write_plain_numbers(bottom.xaxis)
         else:
             bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
@@ -106,7 +109,12 @@ def _label_axes(axes: NDArray[Any], context: Context) -> None:
         bottom.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
     for left in axes[:, 0]:
         left.set_yscale("log")
-    _write_plain_numbers(axes[-1, 0].yaxis)
+        if _is_short(left.get_ylim()):
+            _write_plain_numbers(left.yaxis)
+
+
+def _is_short(limits: tuple[float, float]) -> bool:
+    return limits[1] < 50 * limits[0]
 
 
 def _write_plain_numbers(axis: Axis) -> None:

@@ -12,6 +12,7 @@ from secondorder.configuration.models import Configuration
 from secondorder.configuration.resolution import dataset_of, label_of, runs_of
 from secondorder.tables.table import Table
 
+TEMPLATES = Path(__file__).with_name("templates")
 TEMPLATE = "report.html.j2"
 
 
@@ -36,7 +37,6 @@ class ReportFigure:
 
 
 def render_report(
-    templates: Path,
     configuration: Configuration,
     figures: Sequence[ReportFigure],
     tables: Mapping[str, Table],
@@ -45,14 +45,13 @@ def render_report(
     """Return the page.
 
     Args:
-        templates: Folder with ``report.html.j2`` and what it includes.
         configuration: The tier's configuration.
         figures: Figures in the order to show them.
         tables: Tables by name, in the order to show them.
         manifests: The manifests of all runs of the tier.
     """
     environment = Environment(
-        loader=FileSystemLoader(templates),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from secondorder.statistics.intervals import bootstrap_interval
@@ -43,9 +44,9 @@ def summarise_curves(rows: pd.DataFrame, seeds: pd.DataFrame, confidence: float,
     summaries = []
     for (problem, run, metric), group in rows.groupby(["problem", "run", "metric"], sort=False):
         values = group.pivot_table(index="seed", columns="evaluation", values="value", sort=True, dropna=False)
-        values = values.dropna(axis="columns")
+        values = values.loc[:, np.isfinite(values).all()]
         count = ((seeds["problem"] == problem) & (seeds["run"] == run)).sum()
-        if len(values) < count:
+        if len(values) < count or values.empty:
             continue
         low, high = bootstrap_interval(values.to_numpy(), confidence, resamples)
         kept = group[group["evaluation"].isin(values.columns)]
@@ -55,4 +56,4 @@ def summarise_curves(rows: pd.DataFrame, seeds: pd.DataFrame, confidence: float,
         summary |= {"mean": values.mean().to_numpy(), "ci_low": low, "ci_high": high}
         summaries.append(pd.DataFrame(summary))
     columns = ["problem", "run", "metric", "evaluation", *POSITIONS, "seeds", "mean", "ci_low", "ci_high"]
-    return pd.concat(summaries, ignore_index=True)[columns]
+    return pd.concat(summaries, ignore_index=True)[columns] if summaries else pd.DataFrame(columns=columns)

@@ -47,7 +47,7 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table as Markdown, the caption below."""
-        shown = self.shown()
+        shown = self.shown().map(_markdown_text)
         table = shown.to_markdown(index=False, disable_numparse=True, colalign=[_ALIGNMENT[_is_name(c)] for c in shown])
         return f"{table}\n\n{self.caption}\n"
 
@@ -91,6 +91,21 @@ def _text(value: Any, digits: int | None) -> str:
     return str(value)
 
 
+def _markdown_text(text: str) -> str:
+    return " ".join(text.replace("|", r"\|").splitlines())
+
+
 def _latex_text(text: str) -> str:
-    escaped = text.replace("%", r"\%").replace("_", r"\_").replace("&", r"\&").replace("#", r"\#")
-    return escaped.replace("∞", r"$\infty$").replace("–", "--")
+    return " ".join(text.translate(_LATEX).splitlines())
+
+
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "%_&#${}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "∞": r"$\infty$",
+        "–": "--",
+    }
+)

@@ -17,7 +17,8 @@ class Objective:
     f(θ) = loss(model_θ(inputs), targets) + λ/2 ‖w‖², w the parameters of two or more dimensions.
 
     However often a step evaluates it, it is one function: each evaluation uses the same dropout masks (the random
-    number generator is set back to where the first one started) and moves BatchNorm's running statistics once, at the
+    number generator is set back to where the first one started, and afterwards to where it was, so that what an
+    optimizer draws itself between evaluations is new each time) and moves BatchNorm's running statistics once, at the
     first.
 
     Args:
@@ -84,11 +85,13 @@ class Objective:
             self._random_state = get_random_state(device)
             yield
             return
+        outside = get_random_state(device)
         set_random_state(device, self._random_state)
         kept = [buffer.clone() for buffer in self._buffers]
         try:
             yield
         finally:
+            set_random_state(device, outside)
             for buffer, value in zip(self._buffers, kept, strict=True):
                 buffer.copy_(value)
 

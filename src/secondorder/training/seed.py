@@ -26,6 +26,9 @@ from secondorder.training.work import Work
 
 Report = Callable[[str], None]
 
+# Fractions of a gradient-equivalent, such as thirds, do not add up exactly; this is far more than they lose.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -143,14 +146,16 @@ class SeedTraining:
         return SeedResult(self.seed, self._status, self._diverged_at_step, self._metrics.table(), self._timing.table())
 
     def _spent(self) -> float:
-        # Thirds of a gradient-equivalent do not add up exactly.
-        return (self._work.gradient_equivalents + 1e-6) / self._budget
+        return (self._work.gradient_equivalents + _ROUNDING) / self._budget
+
+    def _epochs_worked(self) -> float:
+        return (self._work.gradient_equivalents + _ROUNDING) // self._epoch_work
 
     def _moment(self) -> Moment:
         return Moment(self._evaluations, self._step, self._batches.epochs, **self._work.counts())
 
     def _train_until_evaluation(self, advance: Callable[[float], None]) -> None:
-        worked = self._work.gradient_equivalents // self._epoch_work
+        worked = self._epochs_worked()
         self._model.train()
         unread = _UnreadSteps()
         synchronise(self._device)
@@ -165,7 +170,7 @@ class SeedTraining:
             if self._step % self._log_every == 0:
                 self._read(unread, started)
                 advance(spent)
-            if (self._work.gradient_equivalents + 1e-6) // self._epoch_work > worked:
+            if self._epochs_worked() > worked:
                 break
         self._read(unread, started)
         self._seconds += time.perf_counter() - started

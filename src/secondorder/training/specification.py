@@ -56,12 +56,15 @@ class RunSpecification:
         """Return the specification held in ``values``, as :meth:`to_mapping` wrote it.
 
         Raises:
-            ConfigurationError: A field is unknown or missing.
+            ConfigurationError: A field is unknown or missing, or there are no seeds.
         """
         try:
-            return cls(**{**values, "seeds": tuple(values.get("seeds", ()))})
+            made = cls(**{**values, **({"seeds": tuple(values["seeds"])} if "seeds" in values else {})})
         except TypeError as error:
             raise ConfigurationError(f"not a run specification: {error}; make one with `secondorder resolve`") from None
+        if not made.seeds:
+            raise ConfigurationError("not a run specification: it has no seeds; give at least one")
+        return made
 
     @classmethod
     def from_file(cls, path: Path) -> "RunSpecification":

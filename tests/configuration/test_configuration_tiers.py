@@ -1,0 +1,191 @@
+"""Every tier's file loads, and every run of it resolves to a specification that a training job can take."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from secondorder import optim, problems
+from secondorder.configuration.loading import load_configuration
+from secondorder.configuration.models import Configuration
+from secondorder.configuration.resolution import (
+    dataset_of,
+    datasets_of,
+    label_of,
+    module_of,
+    run_specification,
+    runs_of,
+)
+from secondorder.errors import ConfigurationError
+from secondorder.settings import settings_from
+from secondorder.training.schedules import Schedule
+from secondorder.training.specification import RunSpecification
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+TIERS = sorted(path.stem for path in CONFIG.glob("*.yaml") if path.name != "defaults.yaml")
+RUNS = [
+    pytest.param(tier, problem, run, id=f"{tier}-{problem}-{run}")
+    for tier in TIERS
+    for configuration in [load_configuration({"tier": tier}, CONFIG)]
+    for problem in configuration.problems
+    for run in runs_of(configuration, problem)
+]
+
+
+def loaded(**overrides):
+    return load_configuration(overrides, CONFIG)
+
+
+def test_there_are_the_documented_tiers():
+    assert TIERS == ["paper", "reduced", "smoke"]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_tier_file_names_its_own_tier(tier):
+    assert loaded(tier=tier).tier == tier
+
+
+def test_default_tier_is_smoke():
+    assert loaded() == loaded(tier="smoke")
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_configuration_survives_json(tier):
+    """The report's job gets it so."""
+    configuration = loaded(tier=tier)
+    assert Configuration.model_validate(json.loads(configuration.model_dump_json())) == configuration
+
+
+@pytest.mark.parametrize(("tier", "problem", "run"), RUNS)
+def test_specification_survives_json(tier, problem, run):
+    """Snakemake hands it to the training job so."""
+    specification = run_specification(loaded(tier=tier), problem, run)
+    plain = json.loads(json.dumps(specification.to_mapping(), allow_nan=False))
+    assert RunSpecification.from_mapping(plain) == specification
+
+
+@pytest.mark.parametrize(("tier", "problem", "run"), RUNS)
+def test_specification_is_what_the_modules_take(tier, problem, run):
+    specification = run_specification(loaded(tier=tier), problem, run)
+    optimizer, module = optim.load(specification.optimizer), problems.load(specification.problem_module)
+    resolved = settings_from(optimizer.Settings, specification.optimizer_settings)
+    assert vars(resolved) == dict(specification.optimizer_settings), "every setting is written out"
+    module.build(settings_from(module.Settings, specification.problem_settings))
+    Schedule(**specification.schedule)
+    assert specification.dataset in module.DATASETS
+
+
+def test_smoke_sgd_resolves_to_the_values_in_the_files():
+    specification = run_specification(loaded(), "mnist_mlp", "sgd")
+    assert specification.to_mapping() == {
+        "problem": "mnist_mlp",
+        "problem_module": "mnist_mlp",
+        "problem_settings": {"activation": "relu"},
+        "dataset": "mnist_5k",
+        "run": "sgd",
+        "optimizer": "sgd",
+        "optimizer_settings": {"learning_rate": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0},
+        "batch_size": 32,
+        "unit_batch_size": 32,
+        "budget_epochs": 10.0,
+        "schedule": {"kind": "constant", "milestones": [0.5, 0.75], "gamma": 0.1},
+        "seeds": [0, 1, 2],
+        "threads": 1,
+        "device": "auto",
+        "log_every": 1,
+    }
+
+
+def test_run_keeps_its_own_batch_size_and_pays_in_those_of_the_problem():
+    specification = run_specification(loaded(), "mnist_mlp", "lbfgs")
+    assert (specification.batch_size, specification.unit_batch_size) == (500, 32)
+
+
+@pytest.mark.parametrize(
+    ("problem", "learning_rate"), [("cifar10_3c3d", 0.05), ("mnist_mlp", 0.1)], ids=["overridden", "not overridden"]
+)
+def test_override_changes_the_run_on_its_problem_alone(problem, learning_rate):
+    specification = run_specification(loaded(tier="paper"), problem, "sgd")
+    assert specification.optimizer_settings["learning_rate"] == learning_rate
+
+
+def test_override_replaces_single_settings_and_the_whole_schedule():
+    configuration = loaded(
+        runs={"nesterov": {"schedule": {"kind": "step", "gamma": 0.5}}},
+        problems={
+            "mnist_mlp": {
+                "overrides": {
+                    "nesterov": {
+                        "batch_size": 64,
+                        "settings": {"momentum": 0.5},
+                        "schedule": {"kind": "cosine"},
+                    }
+                }
+            }
+        },
+    )
+    overridden = run_specification(configuration, "mnist_mlp", "nesterov")
+    assert overridden.batch_size == 64
+    assert overridden.optimizer_settings == {
+        "learning_rate": 0.01,
+        "momentum": 0.5,
+        "nesterov": True,
+        "weight_decay": 0.0,
+    }
+    assert overridden.schedule == {"kind": "cosine", "milestones": [0.5, 0.75], "gamma": 0.1}
+    elsewhere = run_specification(configuration, "mnist_lenet5", "nesterov")
+    assert (elsewhere.batch_size, elsewhere.schedule["gamma"]) == (32, 0.5)
+
+
+@pytest.mark.parametrize(("seeds", "listed"), [(1, [0]), (3, [0, 1, 2]), ([7], [7]), ([5, 0, 2], [5, 0, 2])], ids=str)
+def test_seeds_are_a_count_or_a_list(seeds, listed):
+    configuration = loaded(seeds=seeds)
+    assert configuration.seed_list == listed
+    assert run_specification(configuration, "mnist_mlp", "sgd").seeds == tuple(listed)
+
+
+def test_problem_trains_every_run_in_the_order_of_the_runs():
+    assert runs_of(loaded(), "mnist_mlp") == ["sgd", "nesterov", "adam", "rmsprop", "lbfgs"]
+
+
+def test_problem_may_choose_runs_and_keeps_their_order():
+    configuration = loaded(problems={"mnist_mlp": {"runs": ["adam", "sgd"]}})
+    assert runs_of(configuration, "mnist_mlp") == ["sgd", "adam"]
+    assert len(runs_of(configuration, "mnist_lenet5")) == 5
+
+
+def test_two_problems_may_share_a_module():
+    configuration = loaded(
+        problems={
+            "tanh": {
+                "module": "mnist_mlp",
+                "batch_size": 32,
+                "budget_epochs": 1,
+                "target_accuracy": 0.5,
+                "settings": {"activation": "tanh"},
+            }
+        }
+    )
+    assert module_of(configuration, "tanh") == "mnist_mlp"
+    assert dataset_of(configuration, "tanh") == "mnist", "the first that the module lists"
+    assert datasets_of(configuration) == ["mnist", "mnist_5k"]
+    assert run_specification(configuration, "tanh", "sgd").problem_settings == {"activation": "tanh"}
+    assert run_specification(configuration, "mnist_mlp", "sgd").problem_settings == {"activation": "relu"}
+
+
+def test_label_falls_back_to_the_name():
+    configuration = loaded(runs={"plain": {"optimizer": "sgd"}})
+    assert (label_of(configuration, "plain"), label_of(configuration, "sgd")) == ("plain", "SGD")
+
+
+@pytest.mark.parametrize(
+    ("problem", "run", "message"),
+    [
+        ("mnist_mpl", "sgd", "problems: there is no problem 'mnist_mpl', did you mean 'mnist_mlp'?"),
+        ("mnist_mlp", "adm", "problems.mnist_mlp.runs: there is no run 'adm', did you mean 'adam'?"),
+    ],
+)
+def test_asking_for_what_is_not_configured_is_an_error(problem, run, message):
+    with pytest.raises(ConfigurationError) as caught:
+        run_specification(loaded(), problem, run)
+    assert str(caught.value).startswith(message)

@@ -1,0 +1,255 @@
+"""What holds of every optimizer there is, found by name: settings, progress, resuming, the schedule."""
+
+import copy
+import dataclasses
+import io
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import parameters_to_vector
+
+from secondorder import optim
+from secondorder.configuration.declared import settings_model
+from secondorder.errors import ConfigurationError
+from secondorder.optim import protocol
+from secondorder.settings import settings_from
+from secondorder.training.objective import Objective
+from secondorder.training.work import Work
+
+ALL = pytest.mark.parametrize("name", optim.available())
+SCALED = pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop"])
+STATEFUL = {
+    "momentum": ("sgd", {"momentum": 0.9}),
+    "nesterov": ("sgd", {"momentum": 0.9, "nesterov": True}),
+    "adam": ("adam", {}),
+    "rmsprop": ("rmsprop", {"momentum": 0.9}),
+    "lbfgs": ("lbfgs", {"iterations": 2}),
+}
+VARIANTS = {**{name: (name, {}) for name in optim.available()}, **STATEFUL}
+SAMPLES = 16
+
+
+class Regression:
+    """A perceptron on noisy targets, an optimizer over it, and mini-batches that depend on the step alone."""
+
+    def __init__(self, name, dtype=torch.float32, **settings):
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 2)).to(dtype)
+        module = optim.load(name)
+        self.optimizer = module.build(list(self.model.parameters()), module.Settings(**settings))
+        self.work = Work(SAMPLES)
+        self.dtype = dtype
+
+    def objective(self, step):
+        generator = torch.Generator().manual_seed(step)
+        inputs = torch.randn(SAMPLES, 3, generator=generator)
+        targets = torch.stack([inputs.sum(1).sin(), inputs[:, 0] * inputs[:, 1]], dim=1)
+        return Objective(
+            self.model, functional.mse_loss, inputs.to(self.dtype), targets.to(self.dtype), self.work, 1e-4
+        )
+
+    def steps(self, numbers, factor=1.0):
+        return [self.optimizer.step(self.objective(number), factor) for number in numbers]
+
+    def parameters(self):
+        return parameters_to_vector(self.model.parameters()).detach().clone()
+
+    def loss(self):
+        self.model.eval()
+        generator = torch.Generator().manual_seed(1000)
+        inputs = torch.randn(500, 3, generator=generator)
+        targets = torch.stack([inputs.sum(1).sin(), inputs[:, 0] * inputs[:, 1]], dim=1)
+        with torch.no_grad():
+            loss = functional.mse_loss(self.model(inputs.to(self.dtype)), targets.to(self.dtype))
+        self.model.train()
+        return float(loss)
+
+    def state_dict(self):
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state):
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+
+
+def test_the_optimizers_of_torch_are_found():
+    assert {"adam", "lbfgs", "rmsprop", "sgd"} <= set(optim.available())
+
+
+@ALL
+def test_settings_are_a_frozen_dataclass_with_defaults_and_descriptions(name):
+    declared = optim.load(name).Settings
+    assert declared.__dataclass_params__.frozen
+    declared()
+    assert all(field.metadata["description"].strip() for field in dataclasses.fields(declared))
+
+
+@ALL
+def test_the_default_settings_satisfy_their_own_bounds(name):
+    settings_model(optim.load(name).Settings).model_validate({})
+    settings_model(optim.load(name).Settings).model_validate(dataclasses.asdict(optim.load(name).Settings()))
+
+
+def values_out_of_bounds():
+    for name in optim.available():
+        for field in dataclasses.fields(optim.load(name).Settings):
+            bounds = field.metadata["bounds"]
+            outside = {"gt": lambda bound: bound, "ge": lambda bound: bound - 1}
+            outside |= {"lt": lambda bound: bound, "le": lambda bound: bound + 1}
+            for kind, bound in bounds.items():
+                yield pytest.param(name, field.name, outside[kind](bound), id=f"{name}-{field.name}-{kind}")
+
+
+@pytest.mark.parametrize(("name", "setting", "value"), list(values_out_of_bounds()))
+def test_a_setting_out_of_its_bounds_is_refused(name, setting, value):
+    with pytest.raises(ValidationError, match=setting):
+        settings_model(optim.load(name).Settings).model_validate({setting: value})
+
+
+@ALL
+def test_an_unknown_setting_is_refused_with_the_known_ones(name):
+    first = dataclasses.fields(optim.load(name).Settings)[0].name
+    with pytest.raises(ConfigurationError, match=rf"'lerning_rate' is not a setting of .*{name}; it has {first}"):
+        settings_from(optim.load(name).Settings, {"lerning_rate": 0.1})
+
+
+def test_nesterov_needs_momentum():
+    with pytest.raises(ConfigurationError, match="momentum is 0"):
+        optim.load("sgd").Settings(nesterov=True)
+
+
+@pytest.mark.parametrize("name", ["sdg", "protocol", "torch_adapter", "", "sgd.Settings"])
+def test_an_unknown_optimizer_is_refused_with_the_known_ones(name):
+    with pytest.raises(ConfigurationError, match=r"there are .*rmsprop, .*sgd"):
+        optim.load(name)
+
+
+@ALL
+def test_it_has_what_training_asks_of_an_optimizer(name):
+    optimizer = Regression(name).optimizer
+    asked = [member for member in vars(protocol.Optimizer) if not member.startswith("_")]
+    assert sorted(asked) == ["load_state_dict", "state_dict", "step"]
+    assert all(callable(getattr(optimizer, member)) for member in asked)
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS.values(), ids=VARIANTS)
+def test_it_reduces_the_loss_of_a_regression(name, settings):
+    regression = Regression(name, **settings)
+    before = regression.loss()
+    regression.steps(range(150))
+    assert regression.loss() < 0.9 * before
+
+
+@ALL
+def test_the_reported_loss_is_the_objective_before_the_step(name):
+    regression = Regression(name, torch.float64)
+    regression.steps(range(3))
+    state = copy.deepcopy(regression.state_dict())
+    expected = regression.objective(3).loss()
+    regression.load_state_dict(state)
+    (result,) = regression.steps([3])
+    torch.testing.assert_close(result.loss, expected, rtol=1e-12, atol=0)
+    assert not result.loss.requires_grad
+
+
+@ALL
+def test_diagnostics_are_single_numbers(name):
+    (result,) = Regression(name).steps([0])
+    assert all(torch.as_tensor(value).ndim == 0 for value in result.diagnostics.values())
+
+
+@ALL
+def test_a_step_is_paid_for(name):
+    regression = Regression(name)
+    spent = []
+    for step in range(3):
+        regression.steps([step])
+        spent.append(regression.work.gradient_equivalents)
+    assert 0 < spent[0] < spent[1] < spent[2]
+
+
+def through_a_file(state):
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, through_a_file])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("after", [0, 1, 5])
+@pytest.mark.parametrize(("name", "settings"), VARIANTS.values(), ids=VARIANTS)
+def test_it_resumes_bitwise(name, settings, after, dtype, copied):
+    uninterrupted = Regression(name, dtype, **settings)
+    losses = [float(result.loss) for result in uninterrupted.steps(range(10))]
+    first = Regression(name, dtype, **settings)
+    first.steps(range(after))
+    state = copied(first.state_dict())
+    second = Regression(name, dtype, **settings)
+    torch.manual_seed(77)
+    second.load_state_dict(state)
+    resumed_losses = [float(result.loss) for result in second.steps(range(after, 10))]
+    assert resumed_losses == losses[after:]
+    assert torch.equal(second.parameters(), uninterrupted.parameters())
+
+
+@pytest.mark.parametrize(("name", "settings"), STATEFUL.values(), ids=STATEFUL)
+def test_without_its_state_it_goes_elsewhere(name, settings):
+    uninterrupted = Regression(name, **settings)
+    uninterrupted.steps(range(10))
+    first = Regression(name, **settings)
+    first.steps(range(5))
+    second = Regression(name, **settings)
+    second.load_state_dict({**first.state_dict(), "optimizer": second.optimizer.state_dict()})
+    second.steps(range(5, 10))
+    assert not torch.equal(second.parameters(), uninterrupted.parameters())
+
+
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.9}], ids=["plain", "momentum"])
+def test_the_learning_rate_is_no_part_of_the_state(settings):
+    slow, fast = Regression("sgd", learning_rate=0.01, **settings), Regression("sgd", learning_rate=0.02, **settings)
+    slow.steps(range(3), factor=0.5)
+    fast.load_state_dict(copy.deepcopy(slow.state_dict()))
+    reference = Regression("sgd", learning_rate=0.01, **settings)
+    reference.load_state_dict(copy.deepcopy(slow.state_dict()))
+    random_state, start = slow.state_dict()["random"], slow.parameters()
+    moves = []
+    for regression in (reference, fast):
+        torch.set_rng_state(random_state)
+        regression.steps([3])
+        moves.append(regression.parameters() - start)
+    torch.testing.assert_close(moves[1], 2 * moves[0], rtol=1e-3, atol=1e-7)
+
+
+# The schedule
+
+
+@SCALED
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_factor_of_zero_leaves_the_parameters_alone(name, after):
+    regression = Regression(name)
+    regression.steps(range(after))
+    before = regression.parameters()
+    regression.steps([after], factor=0.0)
+    assert torch.equal(regression.parameters(), before)
+    regression.steps([after + 1], factor=1e-2)
+    assert not torch.equal(regression.parameters(), before)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop", "lbfgs"])
+def test_a_factor_scales_the_configured_learning_rate_and_does_not_compound(name):
+    scheduled, halved = Regression(name, learning_rate=0.02), Regression(name, learning_rate=0.01)
+    start = scheduled.parameters()
+    for regression in (scheduled, halved):
+        torch.manual_seed(1)
+        regression.steps(range(4), factor=0.5 if regression is scheduled else 1.0)
+    assert torch.equal(scheduled.parameters(), halved.parameters())
+    assert not torch.equal(scheduled.parameters(), start)

@@ -1,0 +1,190 @@
+"""The figure of training curves shows what is in the tables, panel by panel."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from drawn_tables import CONTEXT, curve_rows, tables
+from matplotlib.collections import FillBetweenPolyCollection
+
+from secondorder import plotting
+from secondorder.errors import ConfigurationError
+from secondorder.plotting.style import house_style, run_styles
+
+POSITIONS = ["epoch", "step", "gradient_equivalents", "seconds"]
+STYLES = run_styles(list(CONTEXT.labels))
+NOTE = "Made with data that fails its published checksums."
+
+
+@pytest.fixture
+def draw():
+    """Draw; ``on_paper`` lays everything out as for a file, which is slow and finds what cannot be drawn."""
+
+    def draw(curves, on_paper=False, **more):
+        figure = plotting.load("training_curves").draw(tables(curves, **more), CONTEXT)
+        if on_paper:
+            figure.canvas.draw()
+        return figure
+
+    with house_style():
+        yield draw
+    plt.close("all")
+
+
+def panels(figure):
+    """The axes by row and column."""
+    return np.array(figure.axes).reshape(2, 4)
+
+
+def lines_of(axes, run):
+    """The curves of a run, without crosses."""
+    return [line for line in axes.lines if line.get_color() == STYLES[run].color and line.get_marker() != "x"]
+
+
+def crosses(axes):
+    return [line for line in axes.lines if line.get_marker() == "x"]
+
+
+def bands(axes):
+    return [artist for artist in axes.collections if isinstance(artist, FillBetweenPolyCollection)]
+
+
+def targets(axes):
+    return [line for line in axes.lines if line.get_color() == "0.4"]
+
+
+def legend_texts(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+TWO = [*curve_rows("sgd"), *curve_rows("adam", evaluations=4)]
+
+
+def test_figure_is_found_by_its_name_and_its_tools_are_not():
+    assert plotting.available() == ["training_curves"]
+    with pytest.raises(ConfigurationError, match="there is no figure 'style'; there are training_curves"):
+        plotting.load("style")
+
+
+def test_each_panel_has_one_line_and_one_band_per_run(draw):
+    for axes in panels(draw(TWO)).flat:
+        assert [len(lines_of(axes, run)) for run in CONTEXT.labels] == [1, 1, 0]
+        assert len(bands(axes)) == 2
+
+
+@pytest.mark.parametrize("column", range(4), ids=POSITIONS)
+@pytest.mark.parametrize("row", range(2), ids=["loss", "error"])
+def test_lines_show_the_means(draw, row, column):
+    (line,) = lines_of(panels(draw(TWO))[row, column], "sgd")
+    unit = {"epoch": 1, "step": 100, "gradient_equivalents": 110, "seconds": 0.5}[POSITIONS[column]]
+    first = 1 if POSITIONS[column] in ("step", "seconds") else 0
+    evaluations = np.arange(first, 5)
+    mean = 0.5 - 0.08 * evaluations if row == 0 else 100 * (1 - (0.5 + 0.08 * evaluations))
+    np.testing.assert_allclose(line.get_xdata(), unit * evaluations)
+    np.testing.assert_allclose(line.get_ydata(), mean)
+
+
+@pytest.mark.parametrize(("row", "low", "high"), [(0, 0.48, 0.54), (1, 46.0, 52.0)], ids=["loss", "error"])
+def test_band_reaches_from_the_low_to_the_high_end(draw, row, low, high):
+    """At the first evaluation: 0.5 − 0.02 and 0.5 + 0.04, which as an error in percent are 52 and 46."""
+    (path,) = bands(panels(draw(curve_rows("sgd")))[row, 0])[0].get_paths()
+    at_start = path.vertices[path.vertices[:, 0] == 0][:, 1]
+    assert (at_start.min(), at_start.max()) == pytest.approx((low, high))
+
+
+def test_runs_keep_their_style_whoever_else_is_drawn(draw):
+    for curves in (TWO, curve_rows("adam")):
+        (line,) = lines_of(panels(draw(curves))[0, 0], "adam")
+        assert (line.get_marker(), line.get_linestyle()) == (STYLES["adam"].marker, STYLES["adam"].linestyle)
+
+
+def test_legend_has_the_labels_in_the_order_of_the_configuration(draw):
+    assert legend_texts(draw(TWO[::-1])) == ["SGD", "Adam"]
+
+
+def test_target_is_a_line_at_its_error_in_every_panel_of_errors(draw):
+    for row, axes in enumerate(panels(draw(TWO))):
+        for panel in axes:
+            heights = [line.get_ydata() for line in targets(panel)]
+            assert np.allclose(heights, 10) if row else heights == []
+            assert len(heights) == row
+
+
+def test_other_problems_are_left_out(draw):
+    axes = panels(draw([*TWO, *curve_rows("lbfgs", problem="other")]))[0, 0]
+    assert lines_of(axes, "lbfgs") == []
+
+
+def test_updates_and_seconds_are_logarithmic_and_errors_and_losses_too(draw):
+    axes = panels(draw(TWO))
+    assert [axis.get_xscale() for axis in axes[1]] == ["linear", "log", "linear", "log"]
+    assert {axis.get_yscale() for axis in axes.flat} == {"log"}
+
+
+def test_axes_are_named(draw):
+    axes = panels(draw(TWO))
+    assert [axis.get_xlabel() for axis in axes[1]] == ["Epochs", "Updates", "Gradient-equivalents", "Training seconds"]
+    assert [axis.get_ylabel() for axis in axes[:, 0]] == ["Training loss", "Validation error (%)"]
+
+
+def test_cross_marks_the_end_of_a_run_with_a_diverged_seed(draw):
+    for axes in panels(draw(TWO, diverged=["adam"])).flat:
+        (cross,) = crosses(axes)
+        (line,) = lines_of(axes, "adam")
+        assert cross.get_color() == STYLES["adam"].color
+        assert (cross.get_xdata()[-1], cross.get_ydata()[-1]) == (line.get_xdata()[-1], line.get_ydata()[-1])
+
+
+def test_without_divergence_there_is_no_cross(draw):
+    assert not any(crosses(axes) for axes in panels(draw(TWO)).flat)
+
+
+@pytest.mark.parametrize(("verified", "texts"), [(False, [NOTE]), (True, [])])
+def test_note_on_unverified_data(draw, verified, texts):
+    assert [text.get_text() for text in draw(TWO, verified=verified).texts] == texts
+
+
+def test_note_is_inside_the_figure_and_below_the_axes(draw):
+    figure = draw(TWO, verified=False, on_paper=True)
+    note = figure.texts[0].get_window_extent()
+    assert figure.bbox.contains(note.x0, note.y0)
+    assert figure.bbox.contains(note.x1, note.y1)
+    assert note.y1 <= min(axes.get_tightbbox().y0 for axes in figure.axes)
+
+
+def test_single_seed_has_a_line_without_a_band(draw):
+    axes = panels(draw(curve_rows("sgd", width=math.nan), on_paper=True))[0, 0]
+    (line,) = lines_of(axes, "sgd")
+    np.testing.assert_allclose(line.get_ydata(), 0.5 - 0.08 * np.arange(5))
+    assert not any(len(path.vertices) for band in bands(axes) for path in band.get_paths())
+
+
+def test_run_without_any_curve_is_left_out(draw):
+    figure = draw(TWO, diverged=["lbfgs"], on_paper=True)
+    assert legend_texts(figure) == ["SGD", "Adam"]
+    assert not any(crosses(axes) for axes in panels(figure).flat)
+
+
+def test_run_that_ends_at_the_start_is_drawn_where_there_is_room_for_it(draw):
+    axes = panels(draw(curve_rows("sgd", evaluations=1), diverged=["sgd"], on_paper=True))
+    assert [len(crosses(panel)) for panel in axes[0]] == [1, 0, 1, 0]
+
+
+def test_no_curve_at_all_still_gives_a_figure(draw):
+    figure = draw([], diverged=["sgd", "adam", "lbfgs"], on_paper=True)
+    assert legend_texts(figure) == []
+    assert len(targets(panels(figure)[1, 0])) == 1
+
+
+def test_drawing_changes_no_table(draw):
+    given = tables(TWO)
+    copies = {name: table.copy() for name, table in given.items()}
+    plotting.load("training_curves").draw(given, CONTEXT)
+    for name, table in given.items():
+        assert table.equals(copies[name])
+
+
+def test_caption_names_problem_and_level():
+    caption = plotting.load("training_curves").caption(CONTEXT)
+    assert caption.startswith("Training on mnist_mlp: mean over seeds and 95% confidence band")

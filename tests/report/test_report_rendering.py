@@ -1,0 +1,299 @@
+"""The report is one whole page: nothing comes from outside, every link leads somewhere, and warnings are where due."""
+
+import base64
+import copy
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from secondorder.configuration.loading import load_configuration
+from secondorder.presentation import context_of
+from secondorder.report.rendering import ReportFigure, render_report
+from secondorder.tables import load
+from secondorder.tables.table import Table
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "workflow" / "report"
+PICTURE = b"\x89PNG\r\n not really a picture"
+HOSTILE = "<script>alert('&')</script>"
+MANIFEST = {
+    "specification": {"problem": "mnist_mlp", "run": "sgd", "threads": 1},
+    "seeds": [{"seed": seed, "status": "finished", "diverged_at_step": None} for seed in range(3)],
+    "data": {"name": "mnist_5k", "verified": True},
+    "device": {"type": "cpu", "name": "cpu"},
+    "machine": {"processor": "Some CPU", "machine": "x86_64", "system": "Linux"},
+    "environment": {"python": "3.11.7", "torch": "2.13.0", "secondorder": "0.1.0"},
+    "commit": {"revision": "0123456789abcdef0123", "dirty": False},
+    "wall_seconds": 12.4,
+}
+VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr", "source"}
+
+
+def manifest(**changes):
+    """The manifest of a run, with parts of its parts replaced."""
+    made = copy.deepcopy(MANIFEST)
+    for part, values in changes.items():
+        made[part] = {**made[part], **values} if isinstance(values, dict) and values else values
+    return made
+
+
+class Page(HTMLParser):
+    """What a page holds: its tags, ids, addresses and texts; unbalanced tags are an error."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.addresses, self.texts, self._open = [], [], [], {}, []
+        self.feed(text)
+        self.close()
+        assert self._open == [], "every tag is closed"
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in {"href", "src", "srcset", "action", "poster", "data", "background", "xlink:href"}:
+                self.addresses.append(value)
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open, f"</{tag}> closes nothing"
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        for tag in self._open:
+            self.texts[tag] = self.texts.get(tag, "") + data
+
+    def text(self, tag="body"):
+        return " ".join(self.texts.get(tag, "").split())
+
+    def warnings(self):
+        return [attributes for _, attributes in self.tags if attributes.get("class") == "warning"]
+
+
+@pytest.fixture
+def render(tmp_path):
+    """Render the page of the smoke tier with one figure and both tables; ``overrides`` change the configuration."""
+    png = tmp_path / "figure.png"
+    png.write_bytes(PICTURE)
+
+    def render(overrides=None, manifests=(MANIFEST,), tables=None, figures=None):
+        configuration = load_configuration(overrides or {}, ROOT / "config")
+        if tables is None:
+            tables = built_tables(configuration)
+        if figures is None:
+            figures = [ReportFigure("training_curves_mnist_mlp", png, "Curves of <everything>.")]
+        return render_report(TEMPLATES, configuration, figures, tables, manifests)
+
+    return render
+
+
+def built_tables(configuration):
+    row = {"problem": "mnist_mlp", "run": "sgd", "seeds": 3}
+    spent = {
+        f"{name}{end}": 1.5 for name in ("epoch", "step", "gradient_equivalents", "seconds") for end in ("", "_min", "_max")
+    }  # fmt: skip
+    aggregated = {
+        "accuracy": pd.DataFrame([{**row, "mean": 97.1234, "ci_low": 96.5, "ci_high": 98.5, "diverged": 0}]),
+        "time_to_target": pd.DataFrame([{**row, "target": 90.0, "reached": 3, **spent, "epoch_max": float("inf")}]),
+        "seeds": pd.DataFrame({"data_verified": [True]}),
+    }
+    return {name: load(name).build(aggregated, context_of(configuration)) for name in configuration.tables}
+
+
+def test_tags_are_balanced(render):
+    page = Page(render())
+    assert [tag for tag, _ in page.tags[:2]] == ["html", "head"]
+
+
+def test_parser_of_these_tests_finds_unbalanced_tags():
+    for text in ("<p><b></p></b>", "<p>", "</p>"):
+        with pytest.raises(AssertionError):
+            Page(text)
+
+
+def test_nothing_is_loaded_from_outside(render):
+    text = render()
+    page = Page(text)
+    assert page.addresses
+    for address in page.addresses:
+        assert address.startswith(("#", "data:")), address
+    assert not any(tag in {"script", "iframe", "object", "embed", "base"} for tag, _ in page.tags)
+    without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]*", "", text)
+    assert not re.search(r"https?:|//\w|@import|url\(", without_pictures)
+
+
+def test_ids_are_unique_and_every_link_leads_to_one(render):
+    page = Page(render())
+    assert len(page.ids) == len(set(page.ids))
+    links = [address[1:] for address in page.addresses if address.startswith("#")]
+    assert set(links) == {"tables", "figures", "protocol", "provenance"}
+    assert set(links) <= set(page.ids)
+
+
+def test_figures_and_tables_can_be_linked_to(render):
+    ids = Page(render()).ids
+    assert {"table_accuracy", "table_time_to_target", "figure_training_curves_mnist_mlp"} <= set(ids)
+
+
+def test_picture_is_inside_the_page(render):
+    (image,) = [attributes for tag, attributes in Page(render()).tags if tag == "img"]
+    kind, data = image["src"].split(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(data) == PICTURE
+    assert image["alt"] == "training curves mnist mlp"
+
+
+def test_style_sheet_is_inside_the_page_as_it_is(render):
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    assert " ".join(style.split()) in Page(render()).text("style")
+
+
+def test_numbers_are_shown_as_in_the_tables(render):
+    text = Page(render()).text()
+    assert " mnist_mlp SGD 3 97.12 96.50 98.50 0 " in f" {' '.join(re.findall(r'<td>(.*?)</td>', render()))} "
+    assert "1.5 (1.5–∞)" in text
+    assert "Curves of <everything>." in text
+
+
+def test_every_figure_and_table_says_how_to_make_it_again(render):
+    text = Page(render()).text()
+    for target in ("table_accuracy", "table_time_to_target", "figure_training_curves_mnist_mlp"):
+        assert f"snakemake {target}" in text
+
+
+def test_protocol_has_a_row_per_problem(render):
+    text = render()
+    protocol = text[text.index('<section id="protocol">') : text.index('<section id="provenance">')]
+    rows = [re.findall(r"<td>(.*?)</td>", line) for line in protocol.splitlines() if "<td>" in line]
+    runs = "SGD, Nesterov, Adam, RMSprop, L-BFGS"
+    assert rows == [
+        ["mnist_mlp", "mnist_5k", "32", "10", "90.0%", runs],
+        ["mnist_lenet5", "mnist_5k", "32", "5", "95.0%", runs],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("manifests", "words"),
+    [
+        pytest.param([manifest(data={"verified": False})], ["Unverified data.", "mnist_5k"], id="unverified"),
+        pytest.param(
+            [manifest(seeds=[{"seed": 7, "status": "diverged", "diverged_at_step": 41}])],
+            ["Diverged:", "SGD on mnist_mlp, seed 7, step 41"],
+            id="diverged",
+        ),
+        pytest.param(
+            [manifest(), manifest(data={"verified": False, "name": "mnist"})], ["Unverified data.", "mnist:"], id="one"
+        ),
+    ],
+)
+def test_warning_where_due(render, manifests, words):
+    page = Page(render(manifests=manifests))
+    assert len(page.warnings()) == 1
+    for word in words:
+        assert word in page.text("header")
+
+
+def test_both_warnings(render):
+    diverged = [{"seed": 7, "status": "diverged", "diverged_at_step": 41}]
+    page = Page(render(manifests=[manifest(data={"verified": False}, seeds=diverged)]))
+    assert len(page.warnings()) == 2
+
+
+def test_no_warning_where_all_is_well(render):
+    page = Page(render())
+    assert page.warnings() == []
+    assert "nverified" not in page.text()
+    assert "iverged:" not in page.text()
+
+
+@pytest.mark.parametrize(("exclusive", "told"), [(False, True), (True, False)])
+def test_shared_machine_is_told(render, exclusive, told):
+    assert ("Runs shared the machine" in Page(render({"exclusive": exclusive})).text()) == told
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(1, "1 seed per run"), (3, "3 seeds per run"), ([4], "1 seed per run")])
+def test_number_of_seeds(render, seeds, words):
+    assert words in Page(render({"seeds": seeds})).text("header")
+
+
+FACTS = {
+    "cpu": (MANIFEST, "cpu (Some CPU)"),
+    "cpu without a name": (manifest(machine={"processor": ""}), "cpu (x86_64)"),
+    "gpu": (manifest(device={"type": "cuda", "name": "NVIDIA H200"}), "cuda (NVIDIA H200)"),
+    "revision": (MANIFEST, "0.1.0, commit 0123456789ab"),
+    "dirty": (manifest(commit={"dirty": True}), "commit 0123456789ab with uncommitted changes"),
+    "python": (MANIFEST, "3.11.7"),
+    "time": (MANIFEST, "12 s of job time"),
+}
+
+
+@pytest.mark.parametrize(("made", "words"), FACTS.values(), ids=FACTS.keys())
+def test_provenance(render, made, words):
+    assert words in Page(render(manifests=[made])).text("dl")
+
+
+def test_clean_checkout_and_no_checkout_say_nothing_of_changes(render):
+    assert "uncommitted" not in render()
+    without = Page(render(manifests=[manifest(commit={})])).text("dl")
+    assert "commit" not in without
+    assert "secondorder 0.1.0" in without
+
+
+def test_several_machines_are_all_named_once(render):
+    gpu = manifest(device={"type": "cuda", "name": "NVIDIA H200"}, wall_seconds=0.6)
+    facts = Page(render(manifests=[MANIFEST, gpu, gpu])).text("dl")
+    assert "cpu (Some CPU); cuda (NVIDIA H200)" in facts
+    assert "14 s of job time" in facts
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param(lambda render: render({"runs": {"sgd": {"label": HOSTILE}}}), id="label"),
+        pytest.param(
+            lambda render: render(
+                {"runs": {"sgd": {"label": HOSTILE}}},
+                manifests=[manifest(seeds=[{"seed": 0, "status": "diverged", "diverged_at_step": 1}])],
+            ),
+            id="label in a warning",
+        ),
+        pytest.param(lambda render: render(manifests=[manifest(machine={"processor": HOSTILE})]), id="machine"),
+        pytest.param(
+            lambda render: render(manifests=[manifest(data={"name": HOSTILE, "verified": False})]), id="dataset"
+        ),
+        pytest.param(
+            lambda render: render(tables={"accuracy": Table(pd.DataFrame({"problem": [HOSTILE]}), HOSTILE)}),
+            id="table and its caption",
+        ),
+        pytest.param(
+            lambda render: render(tables={"accuracy": Table(pd.DataFrame({HOSTILE: ["x"]}), "Caption.")}),
+            id="column of a table",
+        ),
+    ],
+)
+def test_text_is_text(render, where):
+    page = Page(where(render))
+    assert not any(tag == "script" for tag, _ in page.tags)
+    assert HOSTILE in page.text().replace("  ", " ")
+
+
+def test_figure_caption_is_text(render, tmp_path):
+    png = tmp_path / "x.png"
+    png.write_bytes(PICTURE)
+    page = Page(render(figures=[ReportFigure("x", png, HOSTILE)]))
+    assert not any(tag == "script" for tag, _ in page.tags)
+    assert HOSTILE in page.text("figcaption")
+
+
+def test_page_without_figures_and_tables(render):
+    page = Page(render({"figures": None, "tables": None}, tables={}, figures=[]))
+    assert not any(tag == "img" for tag, _ in page.tags)
+
+
+def test_same_input_gives_the_same_page(render):
+    assert render() == render()
