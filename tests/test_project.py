@@ -14,7 +14,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-RANGES = [Requirement(line) for line in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]]
+EXTRAS = PROJECT["optional-dependencies"].values()
+RANGES = [Requirement(line) for lines in (PROJECT["dependencies"], *EXTRAS) for line in lines]
 
 
 def pins(lines: list[str]) -> dict[str, Version]:
