@@ -16,7 +16,7 @@ from secondorder.tables import load
 from secondorder.tables.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = ROOT / "workflow" / "report"
+STYLE_SHEET = ROOT / "src" / "secondorder" / "report" / "templates" / "report.css"
 PICTURE = b"\x89PNG\r\n not really a picture"
 HOSTILE = "<script>alert('&')</script>"
 MANIFEST = {
@@ -87,7 +87,7 @@ def render(tmp_path):
             tables = built_tables(configuration)
         if figures is None:
             figures = [ReportFigure("training_curves_mnist_mlp", png, "Curves of <everything>.")]
-        return render_report(TEMPLATES, configuration, figures, tables, manifests)
+        return render_report(configuration, figures, tables, manifests)
 
     return render
 
@@ -149,7 +149,7 @@ def test_picture_is_inside_the_page(render):
 
 
 def test_style_sheet_is_inside_the_page_as_it_is(render):
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    style = STYLE_SHEET.read_text(encoding="utf-8")
     assert " ".join(style.split()) in Page(render()).text("style")
 
 
