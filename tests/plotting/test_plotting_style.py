@@ -49,15 +49,19 @@ def test_house_style_is_in_force_inside_and_gone_outside():
 
 def test_house_style_is_gone_after_an_error():
     before = dict(mpl.rcParams)
-    with pytest.raises(ZeroDivisionError), house_style():
-        mpl.rcParams["font.size"] = 20
-        raise ZeroDivisionError
+
+    def fail():
+        with house_style():
+            mpl.rcParams["font.size"] = 20
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert dict(mpl.rcParams) == before
 
 
 def test_house_style_does_not_depend_on_what_the_user_has_set():
-    with mpl.rc_context({"lines.linewidth": 9.0, "axes.facecolor": "red", "text.usetex": True}):
-        with house_style():
-            inside = dict(mpl.rcParams)
+    with mpl.rc_context({"lines.linewidth": 9.0, "axes.facecolor": "red", "text.usetex": True}), house_style():
+        inside = dict(mpl.rcParams)
     with house_style():
         assert dict(mpl.rcParams) == inside

@@ -78,6 +78,12 @@ def test_3c3d_shrinks_its_maps_as_same_padding_does():
     assert sides == [(side, side) for side in (28, 14, 12, 6, 6, 3)]
 
 
+def test_pools_of_3c3d_hang_over_the_right_and_lower_edge():
+    pool = next(layer for layer in build("cifar10_3c3d").network() if isinstance(layer, nn.MaxPool2d))
+    # Windows start at 0 and 2; centred padding, which gives maps of the same size, would start them at -1 and 1.
+    assert pool(torch.arange(16.0).view(1, 4, 4)).tolist() == [[[10, 11], [14, 15]]]
+
+
 def test_lenet5_shrinks_its_maps_as_on_32_pixels():
     sides = []
     signal = torch.randn(1, 1, 28, 28)

@@ -172,6 +172,21 @@ def test_digest_is_sha256_of_a_line_per_file():
     assert code.combined_digest({"b": "2", "a": "1"}) == hashlib.sha256(b"a 1\nb 2\n").hexdigest()
 
 
+def test_module_digest_is_of_the_modules_own_files(package):
+    digests = []
+    for edited in (None, "errors.py", "training/seed.py"):
+        if edited:
+            (package / edited).write_text("# edited\n", encoding="utf-8")
+        forget()
+        digests.append(code.module_digest("secondorder.training.seed"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_module_digest_of_no_module(package):
+    with pytest.raises(ModuleNotFoundError, match=r"secondorder\.nothing is no module of secondorder"):
+        code.module_digest("secondorder.alone", "secondorder.nothing")
+
+
 def test_digest_of_data_files(tmp_path):
     one, two = tmp_path / "one.txt", tmp_path / "two.txt"
     one.write_text("1"), two.write_text("2")
@@ -199,7 +214,7 @@ def test_real_run_depends_on_its_own_problem_and_optimizer_alone(problem, optimi
 def test_real_figure_does_not_depend_on_training():
     files = set(code.code_files("secondorder.plotting.training_curves"))
     assert {"plotting/style.py", "plotting/__init__.py", "presentation.py"} <= files
-    assert not [name for name in files if name.startswith(("training/", "optim/", "tables/"))]
+    assert not [name for name in files if name.startswith(("training/seed", "training/run", "optim/", "tables/"))]
 
 
 LOADED = """

@@ -32,24 +32,28 @@ def test_old_file_is_there_until_the_end(tmp_path):
     assert target.read_text() == "new"
 
 
+def fail_to_write(target, kind, text):
+    with atomic_path(target) as temporary:
+        if text is not None:
+            temporary.write_text(text)
+        raise kind
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("begun", [True, False], ids=["half written", "nothing written"])
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, kind, begun):
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(kind), atomic_path(target) as temporary:
-        if begun:
-            temporary.write_text("half")
-        raise kind
+    with pytest.raises(kind):
+        fail_to_write(target, kind, "half" if begun else None)
     assert target.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_failure_of_a_new_file_leaves_nothing(tmp_path, kind):
-    with pytest.raises(kind), atomic_path(tmp_path / "file.txt") as temporary:
-        temporary.write_text("half")
-        raise kind
+    with pytest.raises(kind):
+        fail_to_write(tmp_path / "file.txt", kind, "half")
     assert names(tmp_path) == []
 
 

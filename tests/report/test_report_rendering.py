@@ -94,9 +94,8 @@ def render(tmp_path):
 
 def built_tables(configuration):
     row = {"problem": "mnist_mlp", "run": "sgd", "seeds": 3}
-    spent = {
-        f"{name}{end}": 1.5 for name in ("epoch", "step", "gradient_equivalents", "seconds") for end in ("", "_min", "_max")
-    }  # fmt: skip
+    positions = ("epoch", "step", "gradient_equivalents", "seconds")
+    spent = {f"{name}{end}": 1.5 for name in positions for end in ("", "_min", "_max")}
     aggregated = {
         "accuracy": pd.DataFrame([{**row, "mean": 97.1234, "ci_low": 96.5, "ci_high": 98.5, "diverged": 0}]),
         "time_to_target": pd.DataFrame([{**row, "target": 90.0, "reached": 3, **spent, "epoch_max": float("inf")}]),
@@ -167,13 +166,17 @@ def test_every_figure_and_table_says_how_to_make_it_again(render):
 
 
 def test_protocol_has_a_row_per_problem(render):
-    text = render()
+    values = {"batch_size": 32, "budget_epochs": 10, "target_accuracy": 0.9}
+    problems = {
+        "mnist_mlp": {**values, "runs": ["lbfgs"]},
+        "mnist_lenet5": {**values, "budget_epochs": 2.5, "runs": ["adam", "sgd"]},
+    }
+    text = render({"problems": problems})
     protocol = text[text.index('<section id="protocol">') : text.index('<section id="provenance">')]
     rows = [re.findall(r"<td>(.*?)</td>", line) for line in protocol.splitlines() if "<td>" in line]
-    runs = "SGD, Nesterov, Adam, RMSprop, L-BFGS"
     assert rows == [
-        ["mnist_mlp", "mnist_5k", "32", "10", "90.0%", runs],
-        ["mnist_lenet5", "mnist_5k", "32", "5", "95.0%", runs],
+        ["mnist_mlp", "mnist_5k", "32", "10", "90.0%", "L-BFGS"],
+        ["mnist_lenet5", "mnist_5k", "32", "2.5", "90.0%", "SGD, Adam"],
     ]
 
 
@@ -241,7 +244,7 @@ def test_clean_checkout_and_no_checkout_say_nothing_of_changes(render):
     assert "uncommitted" not in render()
     without = Page(render(manifests=[manifest(commit={})])).text("dl")
     assert "commit" not in without
-    assert "secondorder 0.1.0" in without
+    assert re.search(r"secondorder\s*0\.1\.0", without)
 
 
 def test_several_machines_are_all_named_once(render):

@@ -253,6 +253,8 @@ def test_how_often_the_device_is_read_does_not_change_the_metrics(run, other_run
     assert run.metrics_bytes() == other_run.metrics_bytes()
     read = [len(one.rows("timing.parquet", scope="step")) for one in (run, other_run)]
     assert read[0] > read[1]
+    fates = [json.loads(one.file("manifest.json").read_text())["seeds"] for one in (run, other_run)]
+    assert fates[0] == fates[1]
 
 
 def test_all_optimizers_start_from_the_same_network_and_see_the_same_batches(run, other_run, dataset):
@@ -284,11 +286,10 @@ def test_divergence_is_recorded_with_its_step_and_without_a_final_row(run, datas
     assert run.rows(scope="final") == []
 
 
-def test_divergence_seen_only_by_an_evaluation_is_recorded_too(run, dataset):
-    run.train(
-        dataset,
-        specification(batch_size=120, unit_batch_size=120, optimizer_settings={"learning_rate": 1e30}),
-    )
+@pytest.mark.parametrize("budget_epochs", [1, 3], ids=["at the end of the budget", "before it"])
+def test_divergence_seen_only_by_an_evaluation_is_recorded_too(run, dataset, budget_epochs):
+    whole = {"batch_size": 120, "unit_batch_size": 120, "budget_epochs": budget_epochs}
+    run.train(dataset, specification(**whole, optimizer_settings={"learning_rate": 1e30}))
     (summary,) = json.loads(run.file("manifest.json").read_text())["seeds"]
     assert summary == {"seed": 0, "status": "diverged", "diverged_at_step": 1}
     assert math.isfinite(run.values("batch_loss")[-1])

@@ -17,7 +17,7 @@ LARGEST_SEED = 2**31 - 1
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, no value is converted to another type, and numbers are finite."""
+    """A part of the configuration: unknown keys are errors, no value changes its type, and numbers are finite."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 

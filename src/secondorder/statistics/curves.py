@@ -44,7 +44,7 @@ def summarise_curves(rows: pd.DataFrame, seeds: pd.DataFrame, confidence: float,
     summaries = []
     for (problem, run, metric), group in rows.groupby(["problem", "run", "metric"], sort=False):
         values = group.pivot_table(index="seed", columns="evaluation", values="value", sort=True, dropna=False)
-        values = values.loc[:, np.isfinite(values).all()]
+        values = values.loc[:, np.isfinite(values.to_numpy()).all(axis=0)]
         count = ((seeds["problem"] == problem) & (seeds["run"] == run)).sum()
         if len(values) < count or values.empty:
             continue
