@@ -6,6 +6,7 @@ Pydantic model that validates a configuration file and writes its documentation.
 """
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -54,7 +55,7 @@ def settings_from(declared: type[Settings], values: Mapping[str, Any]) -> Settin
     """Return the declared settings with ``values`` in place of the defaults.
 
     Raises:
-        ConfigurationError: A name in ``values`` is not declared.
+        ConfigurationError: A name in ``values`` is not declared, or a value is out of its bounds.
     """
     known = [field.name for field in dataclasses.fields(declared)]
     unknown = sorted(set(values) - set(known))
@@ -62,4 +63,21 @@ def settings_from(declared: type[Settings], values: Mapping[str, Any]) -> Settin
         raise ConfigurationError(
             f"{unknown[0]!r} is not a setting of {declared.__module__}; it has {', '.join(known) or 'none'}"
         )
+    for field in dataclasses.fields(declared):
+        _check_bounds(declared, field, values.get(field.name, field.default))
     return declared(**values)
+
+
+_BOUNDS = {
+    "gt": ("above", operator.gt),
+    "ge": ("at least", operator.ge),
+    "lt": ("below", operator.lt),
+    "le": ("at most", operator.le),
+}
+
+
+def _check_bounds(declared: type[Any], field: dataclasses.Field[Any], value: Any) -> None:
+    for name, limit in field.metadata["bounds"].items():
+        words, holds = _BOUNDS[name]
+        if isinstance(value, str) or not holds(value, limit):
+            raise ConfigurationError(f"{declared.__module__}: {field.name} is {value!r}; it must be {words} {limit}")

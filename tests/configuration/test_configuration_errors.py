@@ -33,6 +33,11 @@ LINES = {
     # unknown keys
     "top level": ({"sede": 3}, "sede: unknown key, did you mean 'seeds'?; known here: tier, based_on, seeds,"),
     "top level, nothing near": ({"zzz": 3}, "zzz: unknown key; known here: tier, based_on, seeds,"),
+    "tier of a reserved name": ({"tier": "data", "based_on": "smoke"}, "tier: given 'data'; is where prepared data"),
+    "setting of an override that is not trained": (
+        problem(runs=["adam"], overrides={"sgd": {"settings": {"momentom": 0.9}}}),
+        "problems.mnist_mlp.overrides.sgd.settings.momentom: unknown key, did you mean 'momentum'?",
+    ),
     "data": ({"data": {"path": "x"}}, "data.path: unknown key; known here: folder, allow_unverified"),
     "statistics": (
         {"statistics": {"confidance": 0.9}},

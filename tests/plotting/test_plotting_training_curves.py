@@ -63,7 +63,7 @@ TWO = [*curve_rows("sgd"), *curve_rows("adam", evaluations=4)]
 
 def test_figure_is_found_by_its_name_and_its_tools_are_not():
     assert "training_curves" in plotting.available()
-    with pytest.raises(ConfigurationError, match="there is no figure 'style'; there are .*training_curves"):
+    with pytest.raises(ConfigurationError, match=r"there is no figure 'style'; there are .*training_curves"):
         plotting.load("style")
 
 

@@ -34,6 +34,7 @@ TREE = {
     "plotting/__init__.py": "",
     "plotting/curves.py": "from secondorder.plotting.style import STYLE\n",
     "plotting/style.py": "STYLE = 1\n",
+    "typed.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from secondorder import alone\n",
     "cycle/__init__.py": "",
     "cycle/one.py": "from secondorder.cycle import two\n",
     "cycle/two.py": "from secondorder.cycle import one\n",
@@ -70,6 +71,7 @@ REACHED = {
         "secondorder.optim.sgd",
         {"__init__.py", "optim/__init__.py", "optim/sgd.py", "optim/shared.py"},
     ),
+    "imports for type checkers alone": ("secondorder.typed", {"__init__.py", "typed.py"}),
     "relative imports": (
         "secondorder.optim.relative",
         {"__init__.py", "alone.py", "optim/__init__.py", "optim/relative.py", "optim/shared.py"},

@@ -8,7 +8,8 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from secondorder.optim.protocol import Optimizer, StepResult
-from secondorder.training.objective import Objective, get_random_state, set_random_state
+from secondorder.training.objective import Objective
+from secondorder.training.randomness import get_random_state, set_random_state
 from secondorder.training.work import Work
 
 DEVICES = [

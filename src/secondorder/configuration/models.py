@@ -144,6 +144,13 @@ class Configuration(Section):
     figures: dict[Name, FigureSection] = Field({}, description="Figures to draw, in the order of the report.")
     tables: dict[Name, TableSection] = Field({}, description="Tables to write, in the order of the report.")
 
+    @field_validator("tier")
+    @classmethod
+    def _check_tier(cls, tier: str) -> str:
+        if tier == "data":
+            raise PydanticCustomError("tier", "is where prepared data of all tiers lies; choose another name")
+        return tier
+
     @field_validator("seeds", mode="before")
     @classmethod
     def _check_seeds(cls, seeds: Any) -> Any:

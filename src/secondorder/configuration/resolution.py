@@ -1,7 +1,7 @@
 """From a checked configuration to the specification of each run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration.declared import settings_model
 from secondorder.configuration.explanation import explain, unknown_name
-from secondorder.configuration.models import Configuration, ProblemSection
+from secondorder.configuration.models import Configuration, FigureSection, TableSection
 from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
 from secondorder.statistics.names import AGGREGATED
@@ -58,7 +58,6 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
     chosen = configuration.runs[run]
     override = section.overrides.get(run)
     schedule = (override.schedule if override else None) or chosen.schedule
-    settings = {**chosen.settings, **(override.settings if override else {})}
     module = module_of(configuration, problem)
     return RunSpecification(
         problem=problem,
@@ -67,9 +66,7 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
         dataset=dataset_of(configuration, problem),
         run=run,
         optimizer=chosen.optimizer,
-        optimizer_settings=_resolve(
-            optim.load(chosen.optimizer).Settings, settings, _settings_key(problem, run, section)
-        ),
+        optimizer_settings=_optimizer_settings(configuration, problem, run),
         batch_size=(override.batch_size if override else None) or chosen.batch_size or section.batch_size,
         unit_batch_size=section.batch_size,
         budget_epochs=section.budget_epochs,
@@ -91,42 +88,56 @@ def check_names_and_settings(configuration: Configuration) -> None:
         if chosen.optimizer not in optim.available():
             raise unknown_name(f"runs.{run}.optimizer", "optimizer", chosen.optimizer, optim.available())
         _resolve(optim.load(chosen.optimizer).Settings, chosen.settings, ["runs", run, "settings"])
-    for kind, sections, known in (
-        ("figure", configuration.figures, plotting.available()),
-        ("table", configuration.tables, tables.available()),
-    ):
-        for name, rendered in sections.items():
-            if name not in known:
-                raise unknown_name(f"{kind}s.{name}", kind, name, known)
-            for table in rendered.reads:
-                if table not in AGGREGATED:
-                    raise unknown_name(f"{kind}s.{name}.reads", "aggregated table", table, AGGREGATED)
-    for problem, section in configuration.problems.items():
-        module = module_of(configuration, problem)
-        if module not in problems.available():
-            raise unknown_name(f"problems.{problem}", "problem", module, problems.available())
-        offered = problems.load(module).DATASETS
-        if dataset_of(configuration, problem) not in offered:
-            raise unknown_name(f"problems.{problem}.dataset", "dataset for it called", str(section.dataset), offered)
-        for key, named in (("runs", section.runs or []), ("overrides", section.overrides)):
-            for run in named:
-                if run not in configuration.runs:
-                    raise unknown_name(f"problems.{problem}.{key}", "run", run, configuration.runs)
-        images = DATASETS[dataset_of(configuration, problem)].train_size
-        for run in runs_of(configuration, problem):
-            specification = run_specification(configuration, problem, run)
-            largest = max(specification.batch_size, specification.unit_batch_size)
-            if largest > images:
-                raise ConfigurationError(
-                    f"problems.{problem}: run {run!r} has batches of {largest}; {specification.dataset} has {images} "
-                    "training images; give a smaller batch_size"
-                )
+    _check_renderings("figure", configuration.figures, plotting.available())
+    _check_renderings("table", configuration.tables, tables.available())
+    for problem in configuration.problems:
+        _check_problem(configuration, problem)
 
 
-def _settings_key(problem: str, run: str, section: ProblemSection) -> list[str]:
-    if run in section.overrides:
-        return ["problems", problem, "overrides", run, "settings"]
-    return ["runs", run, "settings"]
+def _check_renderings(
+    kind: str, sections: Mapping[str, FigureSection] | Mapping[str, TableSection], known: Sequence[str]
+) -> None:
+    for name, section in sections.items():
+        if name not in known:
+            raise unknown_name(f"{kind}s.{name}", kind, name, known)
+        for table in section.reads:
+            if table not in AGGREGATED:
+                raise unknown_name(f"{kind}s.{name}.reads", "aggregated table", table, AGGREGATED)
+
+
+def _check_problem(configuration: Configuration, problem: str) -> None:
+    section = configuration.problems[problem]
+    module = module_of(configuration, problem)
+    if module not in problems.available():
+        raise unknown_name(f"problems.{problem}", "problem", module, problems.available())
+    offered = problems.load(module).DATASETS
+    if dataset_of(configuration, problem) not in offered:
+        raise unknown_name(f"problems.{problem}.dataset", "dataset for it called", str(section.dataset), offered)
+    for key, named in (("runs", section.runs or []), ("overrides", section.overrides)):
+        for run in named:
+            if run not in configuration.runs:
+                raise unknown_name(f"problems.{problem}.{key}", "run", run, configuration.runs)
+    for run in section.overrides:
+        _optimizer_settings(configuration, problem, run)
+    images = DATASETS[dataset_of(configuration, problem)].train_size
+    for run in runs_of(configuration, problem):
+        specification = run_specification(configuration, problem, run)
+        largest = max(specification.batch_size, specification.unit_batch_size)
+        if largest > images:
+            raise ConfigurationError(
+                f"problems.{problem}: run {run!r} has batches of {largest}; {specification.dataset} has {images} "
+                "training images; give a smaller batch_size"
+            )
+
+
+def _optimizer_settings(configuration: Configuration, problem: str, run: str) -> dict[str, Any]:
+    """Return all settings of a run's optimizer, with what the problem overrides."""
+    chosen, override = configuration.runs[run], configuration.problems[problem].overrides.get(run)
+    declared = optim.load(chosen.optimizer).Settings
+    if override is None:
+        return _resolve(declared, chosen.settings, ["runs", run, "settings"])
+    key = ["problems", problem, "overrides", run, "settings"]
+    return _resolve(declared, {**chosen.settings, **override.settings}, key)
 
 
 def _resolve(declared: type[Any], values: dict[str, Any], key: Sequence[str]) -> dict[str, Any]:

@@ -96,9 +96,18 @@ def _imports(module: str) -> tuple[str, ...]:
         return ()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    names = {name for node in ast.walk(tree) for name in _imported_names(node, package)}
+    names = {name for node in _run_nodes(tree) for name in _imported_names(node, package)}
     parents = {module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1)}
     return tuple(sorted(name for name in names | parents if _source(name) is not None))
+
+
+def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those under ``if TYPE_CHECKING``, which decide no result."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _run_nodes(node)
 
 
 def _imported_names(node: ast.AST, package: str) -> Iterator[str]:

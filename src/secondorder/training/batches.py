@@ -6,6 +6,7 @@ import torch
 
 from secondorder.data.dataset import Dataset
 from secondorder.problems.problem import Augmentation
+from secondorder.training.randomness import stream_seed
 
 
 class DeviceSplit:
@@ -47,7 +48,7 @@ class BatchOrder:
     Args:
         split: What to draw from.
         batch_size: Samples in a batch.
-        seed: Seed of the order and of the augmentation.
+        seed: The run's seed, from which the order and the augmentation each get a stream of their own.
         augmentation: Applied to the uint8 images of each batch; None for none.
     """
 
@@ -56,8 +57,9 @@ class BatchOrder:
         self._batch_size = batch_size
         self._batches_per_epoch = len(split) // batch_size
         self._augmentation = augmentation
-        self._order_generator = torch.Generator().manual_seed(seed)
-        self._augmentation_generator = torch.Generator(split.images.device).manual_seed(seed)
+        self._order_generator = torch.Generator().manual_seed(stream_seed(seed, "order"))
+        self._augmentation_generator = torch.Generator(split.images.device)
+        self._augmentation_generator.manual_seed(stream_seed(seed, "augmentation"))
         self._permutation = torch.empty(0, dtype=torch.int64)
         self._taken = 0
 

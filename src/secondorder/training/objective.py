@@ -8,6 +8,7 @@ from torch import nn
 
 from secondorder.curvature.products import double_backward
 from secondorder.problems.problem import Loss
+from secondorder.training.randomness import get_random_state, set_random_state
 from secondorder.training.work import Work
 
 
@@ -74,8 +75,9 @@ class Objective:
     def _evaluate(self) -> torch.Tensor:
         value = self.loss_function(self.model(self.inputs), self.targets)
         if self.penalty:
-            squares = [parameter.square().sum() for parameter in self.parameters if parameter.ndim > 1]
-            value = value + 0.5 * self.penalty * torch.stack(squares).sum()
+            for parameter in self.parameters:
+                if parameter.ndim > 1:
+                    value = value + 0.5 * self.penalty * parameter.square().sum()
         return value
 
     @contextmanager
@@ -94,16 +96,3 @@ class Objective:
             set_random_state(device, outside)
             for buffer, value in zip(self._buffers, kept, strict=True):
                 buffer.copy_(value)
-
-
-def get_random_state(device: torch.device) -> torch.Tensor:
-    """Return the state of the generator that modules on ``device`` draw from."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def set_random_state(device: torch.device, state: torch.Tensor) -> None:
-    """Set the generator that modules on ``device`` draw from to ``state``."""
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

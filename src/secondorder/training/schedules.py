@@ -6,7 +6,9 @@ They do not count steps, so that methods with different work per step follow the
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from secondorder.errors import ConfigurationError
 
 ScheduleName = Literal["constant", "cosine", "step"]
 
@@ -25,6 +27,13 @@ class Schedule:
     kind: ScheduleName = "constant"
     milestones: Sequence[float] = (0.5, 0.75)
     gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that does not exist, which would pass for constant."""
+        if self.kind not in get_args(ScheduleName):
+            raise ConfigurationError(
+                f"there is no schedule {self.kind!r}; there are {', '.join(get_args(ScheduleName))}"
+            )
 
     def factor(self, spent: float) -> float:
         """Return the factor at the spent share of the budget."""

@@ -1,6 +1,5 @@
 """The training of one seed, from initialisation or from its last checkpoint to the end of its budget."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -18,7 +17,8 @@ from secondorder.training.batches import BatchOrder, DeviceSplit
 from secondorder.training.checkpoint import load_checkpoint, save_checkpoint
 from secondorder.training.device import peak_memory_bytes, synchronise
 from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
-from secondorder.training.objective import Objective, get_random_state, set_random_state
+from secondorder.training.objective import Objective
+from secondorder.training.randomness import get_random_state, set_random_state, stream_seed
 from secondorder.training.recorder import Moment, Recorder
 from secondorder.training.schedules import Schedule
 from secondorder.training.specification import RunSpecification
@@ -71,11 +71,6 @@ class SeedResult:
         return {"seed": self.seed, "status": self.status, "diverged_at_step": self.diverged_at_step}
 
 
-def stream_seed(seed: int, stream: str) -> int:
-    """Return the seed of one named random stream of a run, so that no two streams share their draws."""
-    return int.from_bytes(hashlib.sha256(f"{stream}:{seed}".encode()).digest()[:6], "big")
-
-
 class SeedTraining:
     """One seed's training: all of its state, and the loop that advances it epoch by epoch.
 
@@ -108,9 +103,7 @@ class SeedTraining:
         torch.manual_seed(stream_seed(seed, "initialisation"))
         self._model = problem.network().to(device)
         self._optimizer = build_optimizer([p for p in self._model.parameters() if p.requires_grad])
-        self._batches = BatchOrder(
-            splits.training, specification.batch_size, stream_seed(seed, "batches"), problem.augmentation
-        )
+        self._batches = BatchOrder(splits.training, specification.batch_size, seed, problem.augmentation)
         torch.manual_seed(stream_seed(seed, "training"))
         self._work = Work(specification.unit_batch_size)
         self._metrics = Recorder(seed)
