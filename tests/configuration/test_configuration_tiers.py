@@ -11,12 +11,12 @@ from secondorder.configuration.models import Configuration
 from secondorder.configuration.resolution import (
     dataset_of,
     datasets_of,
-    label_of,
     module_of,
     run_specification,
     runs_of,
 )
 from secondorder.errors import ConfigurationError
+from secondorder.presentation import context_of
 from secondorder.settings import settings_from
 from secondorder.training.schedules import Schedule
 from secondorder.training.specification import RunSpecification
@@ -171,7 +171,8 @@ def test_two_problems_may_share_a_module():
 
 def test_label_falls_back_to_the_name():
     configuration = loaded(runs={"plain": {"optimizer": "sgd"}})
-    assert (label_of(configuration, "plain"), label_of(configuration, "sgd")) == ("plain", "SGD")
+    labels = context_of(configuration).labels
+    assert (labels["plain"], labels["sgd"]) == ("plain", "SGD")
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,9 @@ def test_protocol_has_a_row_per_problem(render):
         "mnist_mlp": {**values, "runs": ["lbfgs"]},
         "mnist_lenet5": {**values, "budget_epochs": 2.5, "runs": ["adam", "sgd"]},
     }
-    text = render({"problems": problems})
+    runs = [("mnist_mlp", "lbfgs"), ("mnist_lenet5", "sgd"), ("mnist_lenet5", "adam")]
+    manifests = [manifest(specification={"problem": problem, "run": run}) for problem, run in runs]
+    text = render({"problems": problems}, manifests=manifests)
     protocol = text[text.index('<section id="protocol">') : text.index('<section id="provenance">')]
     rows = [re.findall(r"<td>(.*?)</td>", line) for line in protocol.splitlines() if "<td>" in line]
     assert rows == [

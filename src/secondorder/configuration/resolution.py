@@ -39,11 +39,6 @@ def datasets_of(configuration: Configuration) -> list[str]:
     return sorted({dataset_of(configuration, problem) for problem in configuration.problems})
 
 
-def label_of(configuration: Configuration, run: str) -> str:
-    """Return the name of a run in figures."""
-    return configuration.runs[run].label or run
-
-
 def run_specification(configuration: Configuration, problem: str, run: str) -> RunSpecification:
     """Return everything the training of one run on one problem has to know.
 

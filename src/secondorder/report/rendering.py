@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from secondorder.configuration.models import Configuration
-from secondorder.configuration.resolution import dataset_of, label_of, runs_of
+from secondorder.presentation import context_of
 from secondorder.tables.table import Table
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -50,6 +50,7 @@ def render_report(
         tables: Tables by name, in the order to show them.
         manifests: The manifests of all runs of the tier.
     """
+    labels = context_of(configuration).labels
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -61,10 +62,10 @@ def render_report(
         configuration=configuration,
         figures=figures,
         tables=tables,
-        problems=[_problem_row(configuration, problem) for problem in configuration.problems],
+        problems=[_problem_row(configuration, problem, manifests, labels) for problem in configuration.problems],
         facts=_facts(manifests),
         diverged=[
-            f"{label_of(configuration, manifest['specification']['run'])} on {manifest['specification']['problem']}, "
+            f"{labels[manifest['specification']['run']]} on {manifest['specification']['problem']}, "
             f"seed {seed['seed']}, step {seed['diverged_at_step']}"
             for manifest in manifests
             for seed in manifest["seeds"]
@@ -74,15 +75,18 @@ def render_report(
     )
 
 
-def _problem_row(configuration: Configuration, problem: str) -> dict[str, str]:
+def _problem_row(
+    configuration: Configuration, problem: str, manifests: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
+) -> dict[str, str]:
     section = configuration.problems[problem]
+    trained = [manifest for manifest in manifests if manifest["specification"]["problem"] == problem]
     return {
         "problem": problem,
-        "dataset": dataset_of(configuration, problem),
+        "dataset": _distinct(manifest["data"]["name"] for manifest in trained),
         "batch size": str(section.batch_size),
         "budget (epochs)": f"{section.budget_epochs:g}",
         "target (validation)": f"{section.target_accuracy:.1%}",
-        "runs": ", ".join(label_of(configuration, run) for run in runs_of(configuration, problem)),
+        "runs": ", ".join(labels[manifest["specification"]["run"]] for manifest in trained),
     }
 
 
