@@ -1,10 +1,11 @@
 """Modules found by their name: how a new optimizer, problem, figure or table is one new file and nothing else."""
 
+import ast
 import importlib
 import pkgutil
 import sys
-from collections.abc import Set
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from secondorder.errors import ConfigurationError
@@ -12,22 +13,23 @@ from secondorder.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class NamedModules:
-    """The modules of a package, but for those that they share.
+    """The modules of a package that define a certain function; what they share lies beside them and defines none.
 
     Attributes:
         package: The package's name.
         kind: What each module is, for messages.
-        shared: Modules of the package that are none.
+        function: The function that makes a module one of them.
     """
 
     package: str
     kind: str
-    shared: Set[str] = frozenset()
+    function: str
 
     def available(self) -> list[str]:
-        """Return all names, sorted."""
-        modules = pkgutil.iter_modules(sys.modules[self.package].__path__)
-        return sorted(module.name for module in modules if module.name not in self.shared)
+        """Return all names, sorted. Nothing is imported for it, because some modules are slow to import."""
+        folders = [Path(folder) for folder in sys.modules[self.package].__path__]
+        modules = [(module.name, folder) for folder in folders for module in pkgutil.iter_modules([str(folder)])]
+        return sorted(name for name, folder in modules if self.function in _functions(folder / f"{name}.py"))
 
     def load(self, name: str) -> ModuleType:
         """Return the module called ``name``.
@@ -38,3 +40,11 @@ class NamedModules:
         if name not in self.available():
             raise ConfigurationError(f"there is no {self.kind} {name!r}; there are {', '.join(self.available())}")
         return importlib.import_module(f"{self.package}.{name}")
+
+
+def _functions(source: Path) -> set[str]:
+    """Return the names of the functions that a file defines at its top level; none for a package."""
+    if not source.is_file():
+        return set()
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -17,9 +17,5 @@ class ResultError(SecondOrderError):
     """A result does not belong to the configuration, code or data that it is used with."""
 
 
-class CapabilityError(SecondOrderError):
-    """A method is asked for something that it declares it cannot do."""
-
-
 class BusyError(SecondOrderError):
     """Another process is at work where this one wants to."""

@@ -1,15 +1,16 @@
 """Whole files or none: atomic writing, and the checksums that tell one file from another."""
 
+import errno
 import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from secondorder.errors import BusyError
+from secondorder.errors import BusyError, ResultError
 
 _CHUNK_BYTES = 1 << 20
 
@@ -58,7 +59,7 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
     return digest.hexdigest()
 
 
-def hold_lock(path: Path) -> IO[str]:
+def take_lock(path: Path) -> IO[str]:
     """Take an exclusive lock that the system releases when this process ends, however it ends.
 
     Args:
@@ -69,8 +70,9 @@ def hold_lock(path: Path) -> IO[str]:
 
     Raises:
         BusyError: Another process holds the lock.
+        ResultError: The lock's folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(_open_folder(path.parent))
     stream = path.open("a+", encoding="utf-8")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -85,3 +87,42 @@ def hold_lock(path: Path) -> IO[str]:
     stream.write(f"{os.getpid()}\n")
     stream.flush()
     return stream
+
+
+@contextmanager
+def hold_folders(folders: Iterable[Path], report: Callable[[str], None]) -> Iterator[None]:
+    """Be the only writer of folders within this block, after waiting for a process that is.
+
+    Their locks end with the process. What :func:`atomic_path` left there when a process was killed is removed.
+
+    Args:
+        folders: Made when missing, and locked in this order.
+        report: Takes a line when there is a process to wait for.
+
+    Raises:
+        ResultError: A folder cannot be made or written to.
+    """
+    with ExitStack() as held:
+        for folder in folders:
+            descriptor = _open_folder(folder)
+            held.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                report(f"waiting for another process that writes to {folder}")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            for left in folder.glob(".*.partial*"):
+                left.unlink(missing_ok=True)
+        yield
+
+
+def _open_folder(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, "not writable")
+        return os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ResultError(
+            f"{folder}: cannot be written to ({error.strerror}); name another folder or free it"
+        ) from None

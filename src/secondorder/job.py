@@ -1,5 +1,6 @@
 """What every workflow script does around its work: its log, and errors in one line."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -36,3 +37,9 @@ def job(log: str) -> Iterator[None]:
 def say(line: str) -> None:
     """Write a line for people: to the job's log, or to stderr outside a job."""
     sys.stderr.write(line + "\n")
+
+
+def import_from_checkout(source: Path) -> None:
+    """Let every process that this one starts import the package from ``source``."""
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(source), *others])

@@ -12,18 +12,11 @@ import numpy as np
 import pytest
 
 from secondorder.data.dataset import channel_statistics
-from secondorder.data.datasets import (
-    DATASETS,
-    CollectedImages,
-    load_dataset,
-    prepare_dataset,
-    save_dataset,
-    split_dataset,
-)
+from secondorder.data.datasets import DATASETS, CollectedImages, prepare_dataset, split_dataset
 from secondorder.data.drop_in import drop_in_candidates
 from secondorder.data.image_files import LabelledImages
 from secondorder.data.registry import registered_files
-from secondorder.data.storage import arrays_digest
+from secondorder.data.storage import arrays_digest, load_dataset, save_dataset
 from secondorder.errors import DataError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -274,8 +267,7 @@ def test_incomplete_unpacked_cifar10_gives_way_to_the_archive(cifar10_batches, t
 def real_data_folder():
     """The folder of original files that this machine may have."""
     named = os.environ.get("SECONDORDER_DATA")
-    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
-    return folder if folder.is_dir() else None
+    return Path(named) if named and Path(named).is_dir() else None
 
 
 def has_mnist(folder):

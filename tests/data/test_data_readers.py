@@ -10,14 +10,8 @@ import numpy as np
 import pytest
 
 from secondorder.data import cifar_reader
-from secondorder.data.readers import (
-    packaged_mnist_5k,
-    read_cifar10_archive,
-    read_cifar10_batches,
-    read_idx,
-    read_mnist,
-    read_mnist_5k,
-)
+from secondorder.data.cifar_reader import read_cifar10_archive, read_cifar10_batches
+from secondorder.data.mnist_reader import packaged_mnist_5k, read_idx, read_mnist, read_mnist_5k
 from secondorder.errors import DataError
 
 GENERATOR = np.random.default_rng(0)

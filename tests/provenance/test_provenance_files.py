@@ -1,11 +1,12 @@
 """Files are written whole or not at all, and told apart by their digests."""
 
 import os
+import threading
 
 import pytest
 
-from secondorder.errors import BusyError
-from secondorder.files import atomic_path, file_digest, hold_lock, write_text
+from secondorder.errors import BusyError, ResultError
+from secondorder.files import atomic_path, file_digest, hold_folders, take_lock, write_text
 
 KINDS = [ValueError, KeyboardInterrupt, SystemExit]
 
@@ -121,11 +122,50 @@ def test_default_algorithm_is_sha256(tmp_path):
 
 def test_lock_is_held_until_it_is_closed(tmp_path):
     path = tmp_path / "results" / ".lock"
-    with hold_lock(path), pytest.raises(BusyError, match=rf"is in use by another run \(process {os.getpid()}\)"):
-        hold_lock(path)
-    hold_lock(path).close()
+    with take_lock(path), pytest.raises(BusyError, match=rf"is in use by another run \(process {os.getpid()}\)"):
+        take_lock(path)
+    take_lock(path).close()
 
 
 def test_locks_of_different_files_do_not_meet(tmp_path):
-    with hold_lock(tmp_path / "one"), hold_lock(tmp_path / "two"):
+    with take_lock(tmp_path / "one"), take_lock(tmp_path / "two"):
         pass
+
+
+def test_folder_is_made_held_and_swept(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    with hold_folders([folder], pytest.fail):
+        assert names(folder) == []
+    (folder / ".metrics.0123abcd.partial.parquet").write_text("killed", encoding="utf-8")
+    (folder / "metrics.parquet").write_text("whole", encoding="utf-8")
+    with hold_folders([folder], pytest.fail):
+        assert names(folder) == ["metrics.parquet"]
+
+
+def test_second_writer_waits_for_the_first(tmp_path):
+    order, said = [], []
+    waiting = threading.Event()
+
+    def report(line):
+        said.append(line)
+        waiting.set()
+
+    def second():
+        with hold_folders([tmp_path], report):
+            order.append("second")
+
+    with hold_folders([tmp_path], pytest.fail):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waiting.wait(timeout=30)
+        order.append("first")
+    thread.join(timeout=30)
+    assert order == ["first", "second"]
+    assert said == [f"waiting for another process that writes to {tmp_path}"]
+
+
+def test_folder_that_is_a_file_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(ResultError, match=r"file/below: cannot be written to \(Not a directory\)"):
+        with hold_folders([tmp_path / "file" / "below"], pytest.fail):
+            pass

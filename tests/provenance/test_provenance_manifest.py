@@ -116,9 +116,19 @@ def test_machine_is_described_without_its_name():
 
 @pytest.mark.parametrize(("status", "dirty"), [("", False), (" M file.py", True)])
 def test_commit_says_whether_there_are_changes(monkeypatch, status, dirty):
-    answers = {"rev-parse": "0123abcd", "status": status}
+    answers = {"rev-parse": "0123abcd", "status": status, "ls-files": "manifest.py"}
     monkeypatch.setattr(manifest, "_git", lambda folder, command, *arguments: answers[command])
     assert manifest.commit() == {"revision": "0123abcd", "dirty": dirty}
+
+
+def test_package_in_a_folder_that_another_repository_ignores_has_no_commit(monkeypatch):
+    def answer(folder, command, *arguments):
+        if command == "ls-files":
+            raise manifest.subprocess.CalledProcessError(1, "git")
+        return "0123abcd"
+
+    monkeypatch.setattr(manifest, "_git", answer)
+    assert manifest.commit() == {}
 
 
 @pytest.mark.parametrize("error", [OSError("no git"), manifest.subprocess.CalledProcessError(128, "git")])

@@ -233,7 +233,7 @@ FACTS = {
     "revision": (MANIFEST, "0.1.0, commit 0123456789ab"),
     "dirty": (manifest(commit={"dirty": True}), "commit 0123456789ab with uncommitted changes"),
     "python": (MANIFEST, "3.11.7"),
-    "time": (MANIFEST, "12 s of job time"),
+    "time": (MANIFEST, "all seeds of all runs12 s"),
 }
 
 
@@ -253,7 +253,7 @@ def test_several_machines_are_all_named_once(render):
     gpu = manifest(device={"type": "cuda", "name": "NVIDIA H200"}, wall_seconds=0.6)
     facts = Page(render(manifests=[MANIFEST, gpu, gpu])).text("dl")
     assert "cpu (Some CPU); cuda (NVIDIA H200)" in facts
-    assert "14 s of job time" in facts
+    assert "all seeds of all runs14 s" in facts
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_aggregated_tables_have_the_known_names_and_survive_their_files(tmp_path
     tables = aggregate(collect_runs([expected_run(folder)]), {"mnist_mlp": 0.9}, 0.95, 99)
     assert sorted(tables) == sorted(AGGREGATED)
     write_aggregated(tables, tmp_path / "aggregated")
-    read = read_aggregated({name: tmp_path / "aggregated" / f"{name}.parquet" for name in tables})
+    read = read_aggregated({name: str(tmp_path / "aggregated" / f"{name}.parquet") for name in tables})
     for name, table in tables.items():
         pd.testing.assert_frame_equal(read[name], table, check_dtype=False)
 

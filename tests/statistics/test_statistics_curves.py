@@ -119,3 +119,40 @@ def test_seconds_come_from_the_timing_of_the_same_evaluation():
     memory = timing.assign(metric="peak_memory_bytes", value=1e9)
     rows = evaluation_rows(metrics, pd.concat([steps, memory, timing]))
     assert rows["seconds"].tolist() == [0, 2.5]
+
+
+def grid_rows(moments):
+    """Evaluation rows of one run, from {seed: {evaluation: (step, value)}}."""
+    return pd.DataFrame(
+        [
+            {
+                "problem": "p",
+                "run": "r",
+                "seed": seed,
+                "metric": "training_loss",
+                "evaluation": evaluation,
+                "epoch": step / 10,
+                "step": step,
+                "gradient_equivalents": float(step),
+                "seconds": step / 100,
+                "value": value,
+            }
+            for seed, made in moments.items()
+            for evaluation, (step, value) in made.items()
+        ]
+    )
+
+
+def test_seed_that_skips_an_evaluation_stands_where_its_last_one_found_it():
+    rows = grid_rows({0: {0: (0, 4.0), 1: (10, 2.0), 2: (20, 1.0)}, 1: {0: (0, 6.0), 2: (24, 3.0)}})
+    seeds = pd.DataFrame({"problem": "p", "run": "r", "seed": [0, 1]})
+    curve = summarise_curves(rows, seeds, 0.95, 99)
+    assert curve["evaluation"].tolist() == [0, 1, 2]
+    assert curve["mean"].tolist() == [5.0, 4.0, 2.0]
+    assert curve["step"].tolist() == [0.0, 5.0, 22.0]
+
+
+def test_nothing_is_carried_past_the_end_of_a_seed():
+    rows = grid_rows({0: {0: (0, 4.0), 1: (10, 2.0), 2: (20, 1.0)}, 1: {0: (0, 6.0), 1: (10, 5.0)}})
+    seeds = pd.DataFrame({"problem": "p", "run": "r", "seed": [0, 1]})
+    assert summarise_curves(rows, seeds, 0.95, 99)["evaluation"].tolist() == [0, 1]

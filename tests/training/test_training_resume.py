@@ -190,9 +190,9 @@ def test_resuming_has_to_restore_what_it_restores(run, other_run, dataset, restl
             if state is None:
                 return None
             fresh = {
-                "optimizer": lambda: {"state": {}},
+                "optimizer": lambda: {**state["optimizer"], "state": {}},
                 "batches": lambda: {**state["batches"], "taken": 0},
-                "random": lambda: torch.manual_seed(5).get_state(),
+                "random": lambda: {"cpu": torch.manual_seed(5).get_state()},
                 "model": lambda: {**state["model"], "2.running_mean": torch.zeros(16)},
             }
             return {**state, name: fresh[name]()}

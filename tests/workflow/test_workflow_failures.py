@@ -39,6 +39,30 @@ def test_killed_run_goes_on_to_the_same_bits(fresh_project: Project, finished_pr
     assert metrics_of(fresh_project) == metrics_of(finished_project)
 
 
+def test_job_that_outlives_its_snakemake_is_waited_for(fresh_project: Project, finished_project: Project) -> None:
+    process = fresh_project.start()
+    wait_for(fresh_project.folder / "results/trimmed/checkpoints/mnist_mlp/sgd/seed_0.pt")
+    process.kill()
+    process.wait()
+
+    result = fresh_project.snakemake()
+
+    assert result.returncode == 0, result.stdout
+    assert metrics_of(fresh_project) == metrics_of(finished_project)
+
+
+def test_second_call_in_the_same_folder_stops_with_one_line(fresh_project: Project) -> None:
+    process = fresh_project.start()
+    wait_for(fresh_project.folder / "results/lock")
+    try:
+        result = fresh_project.snakemake("--config", "tier=other")
+    finally:
+        kill_group(process)
+    assert result.returncode != 0
+    assert "results is in use by another run (process" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -76,12 +100,12 @@ def test_foreign_result_is_refused(project: Project, field: tuple[str, ...], val
     inner[field[-1]] = value
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
-    result = project.snakemake("aggregate_metrics")
+    result = project.snakemake("tables")
 
     assert result.returncode != 0
     assert named in result.stdout
     assert "does not belong here" in result.stdout
-    assert not (project.folder / "results/trimmed/aggregated/accuracy.parquet").exists()
+    assert not (project.folder / "results/trimmed/aggregated/mnist_mlp/accuracy.parquet").exists()
 
 
 def test_diverged_seeds_are_reported_and_others_go_on(project: Project) -> None:

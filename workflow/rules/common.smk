@@ -1,24 +1,24 @@
-import os
 import sys
 from pathlib import Path
 
 # The package is this checkout's, here and in every job, installed or not.
-SOURCE = (Path(workflow.basedir) / "src").as_posix()
-sys.path.insert(0, SOURCE)
-os.environ["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, [os.environ.get("PYTHONPATH")])])
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, (ROOT / "src").as_posix())
 
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration import resolution
 from secondorder.configuration.loading import load_configuration, merge, read_yaml, typed_overrides
-from secondorder.data.layout import DROP_IN_VARIABLE, prepared_files
+from secondorder.data.layout import name_drop_in_folder, prepared_files
 from secondorder.errors import SecondOrderError
-from secondorder.files import hold_lock
+from secondorder.files import take_lock
+from secondorder.job import import_from_checkout
 from secondorder.presentation import context_of
 from secondorder.statistics.names import AGGREGATED
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
+from secondorder.training.device import cuda_is_available
 from secondorder.training.layout import MANIFEST, METRICS, TIMING
 
-ROOT = Path(workflow.basedir)
+import_from_checkout(ROOT / "src")
 TEMPLATES = ROOT / "src" / "secondorder" / "report" / "templates"
 
 
@@ -37,7 +37,7 @@ def checked_configuration():
 CONFIGURATION = checked_configuration()
 # The folder is looked at by the job and no parameter of it: where verified data lies does not change what it is.
 if CONFIGURATION.data.folder:
-    os.environ[DROP_IN_VARIABLE] = CONFIGURATION.data.folder
+    name_drop_in_folder(CONFIGURATION.data.folder)
 TIER = CONFIGURATION.tier
 RESULTS = f"results/{TIER}"
 DATASETS = resolution.datasets_of(CONFIGURATION)
@@ -45,9 +45,10 @@ DATASETS = resolution.datasets_of(CONFIGURATION)
 DATA_CODE = module_digest(
     *(
         f"secondorder.data.{part}"
-        for part in ("cifar_reader", "dataset", "datasets", "mnist_reader", "splits", "storage")
+        for part in ("cifar_reader", "dataset", "datasets", "image_files", "mnist_reader", "splits", "storage")
     )
 )
+DATA_REGISTRY = data_files_digest([ROOT / "src" / "secondorder" / "data" / "registry.csv"])
 RUNS = [(problem, run) for problem in CONFIGURATION.problems for run in resolution.runs_of(CONFIGURATION, problem)]
 
 
@@ -73,9 +74,14 @@ def specification(problem, run):
     return resolution.run_specification(CONFIGURATION, problem, run).to_mapping()
 
 
-def aggregated(names):
-    """Return the paths of aggregated tables by name."""
-    return {name: f"{RESULTS}/aggregated/{name}.parquet" for name in names}
+def aggregated(names, problem):
+    """Return the paths of a problem's aggregated tables by name."""
+    return {name: f"{RESULTS}/aggregated/{problem}/{name}.parquet" for name in names}
+
+
+def aggregated_of_all(names):
+    """Return the paths of all problems' aggregated tables by name."""
+    return {name: [aggregated([name], problem)[name] for problem in CONFIGURATION.problems] for name in names}
 
 
 def figure_name(kind, problem=None):
@@ -95,6 +101,7 @@ FIGURES = {
     for problem in (CONFIGURATION.problems if section.per_problem else [None])
 }
 TABLES = list(CONFIGURATION.tables)
+TABLES_READ = sorted({name for section in CONFIGURATION.tables.values() for name in section.reads})
 
 
 def figure_files(name):
@@ -143,6 +150,32 @@ def cores_per_run(wildcards):
     return workflow.cores if CONFIGURATION.exclusive else CONFIGURATION.threads
 
 
+def gpus_per_run(wildcards):
+    """Return the GPUs a run claims; the profile says how many there are, so that jobs do not crowd one."""
+    return 0 if CONFIGURATION.device == "cpu" else int(cuda_is_available())
+
+
+def problem_runs(wildcards):
+    """Return the runs that are trained on a problem."""
+    return resolution.runs_of(CONFIGURATION, wildcards.problem)
+
+
+def problem_run_files(wildcards):
+    """Return the result files of all runs on a problem."""
+    folders = [run_folder(wildcards.problem, run) for run in problem_runs(wildcards)]
+    return [f"{folder}/{name}" for folder in folders for name in (METRICS, TIMING, MANIFEST)]
+
+
+def problem_specifications(wildcards):
+    """Return what all training jobs on a problem are told."""
+    return [specification(wildcards.problem, run) for run in problem_runs(wildcards)]
+
+
+def problem_target(wildcards):
+    """Return the validation accuracy whose first crossing is the time to target."""
+    return CONFIGURATION.problems[wildcards.problem].target_accuracy
+
+
 def figure_kind(wildcards):
     """Return the name of a figure's module."""
     return FIGURES[wildcards.name][0]
@@ -150,7 +183,9 @@ def figure_kind(wildcards):
 
 def figure_tables(wildcards):
     """Return the aggregated tables that a figure reads."""
-    return aggregated(CONFIGURATION.figures[figure_kind(wildcards)].reads)
+    kind, problem = FIGURES[wildcards.name]
+    reads = CONFIGURATION.figures[kind].reads
+    return aggregated(reads, problem) if problem else aggregated_of_all(reads)
 
 
 def figure_context(wildcards):
@@ -158,14 +193,19 @@ def figure_context(wildcards):
     return presentation_context(FIGURES[wildcards.name][1])
 
 
+def figure_module_digest(kind):
+    """Return the digest of the code that draws and captions figures of one module."""
+    return code_digest(f"{plotting.__name__}.{kind}", f"{plotting.__name__}.saving")
+
+
 def figure_code(wildcards):
     """Return the digest of the code that draws a figure."""
-    return code_digest(f"{plotting.__name__}.{figure_kind(wildcards)}", f"{plotting.__name__}.saving")
+    return figure_module_digest(figure_kind(wildcards))
 
 
 def table_tables(wildcards):
     """Return the aggregated tables that a table reads."""
-    return aggregated(CONFIGURATION.tables[wildcards.name].reads)
+    return aggregated_of_all(CONFIGURATION.tables[wildcards.name].reads)
 
 
 def table_code(wildcards):
@@ -174,9 +214,9 @@ def table_code(wildcards):
 
 
 def lock_results():
-    """Hold the tier's results until this process ends, or stop with one line when another run holds them."""
+    """Hold the results until this process ends, or stop with one line when another run holds them."""
     try:
-        HELD_LOCKS.append(hold_lock(Path(RESULTS) / "lock"))
+        HELD_LOCKS.append(take_lock(Path("results/lock")))
     except SecondOrderError as error:
         print(f"\nError: {error}\n", file=sys.stderr)
         sys.exit(1)

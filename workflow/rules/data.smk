@@ -9,6 +9,6 @@ rule prepare_dataset:
     params:
         allow_unverified=CONFIGURATION.data.allow_unverified,
         downloads="results/data/downloads",
-        code=DATA_CODE,
+        code=[DATA_CODE, DATA_REGISTRY],
     script:
         "../scripts/prepare_dataset.py"

@@ -1,10 +1,8 @@
 rule render_report:
     input:
+        **aggregated_of_all(TABLES_READ),
         figures=[f"figures/{TIER}/{name}.png" for name in FIGURES],
         tables=TABLE_FILES,
-        aggregated=aggregated(
-            sorted({read for table in CONFIGURATION.tables.values() for read in table.reads})
-        ).values(),
         manifests=[f"{run_folder(problem, run)}/{MANIFEST}" for problem, run in RUNS],
     output:
         page=REPORT_FILE,
@@ -18,8 +16,10 @@ rule render_report:
         configuration=CONFIGURATION.model_dump(mode="json"),
         figures={name: [kind, presentation_context(problem)] for name, (kind, problem) in FIGURES.items()},
         context=presentation_context(),
+        reads=TABLES_READ,
         code=[
             code_digest("secondorder.report.rendering", *(f"{tables.__name__}.{name}" for name in TABLES)),
+            [figure_module_digest(kind) for kind, _ in FIGURES.values()],
             data_files_digest(TEMPLATES.iterdir()),
         ],
     script:

@@ -1,18 +1,18 @@
 rule aggregate_metrics:
     input:
-        runs=RUN_FILES,
-        data=[prepared(dataset)[1] for dataset in DATASETS],
+        runs=problem_run_files,
+        data=run_data_manifest,
     output:
-        **aggregated(AGGREGATED),
+        **aggregated(AGGREGATED, "{problem}"),
     log:
-        f"logs/{TIER}/aggregate_metrics.log",
+        f"logs/{TIER}/aggregate_metrics/{{problem}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/aggregate_metrics.tsv"
+        f"{RESULTS}/benchmarks/aggregate_metrics/{{problem}}.tsv"
     conda:
         "../../environment.yml"
     params:
-        specifications=[specification(problem, run) for problem, run in RUNS],
-        targets={problem: section.target_accuracy for problem, section in CONFIGURATION.problems.items()},
+        specifications=problem_specifications,
+        target=problem_target,
         confidence=CONFIGURATION.statistics.confidence,
         resamples=CONFIGURATION.statistics.resamples,
         code=code_digest("secondorder.statistics.aggregation", "secondorder.statistics.collection"),

@@ -13,6 +13,8 @@ rule train_run:
     conda:
         "../../environment.yml"
     threads: cores_per_run
+    resources:
+        gpu=gpus_per_run,
     params:
         specification=run_specification,
         checkpoints=f"{RESULTS}/checkpoints/{{problem}}/{{run}}",

@@ -10,12 +10,7 @@ from secondorder.training.specification import RunSpecification
 with job(snakemake.log[0]):
     specifications = [RunSpecification.from_mapping(values) for values in snakemake.params.specifications]
     metrics = [Path(path) for path in snakemake.input.runs if path.endswith("metrics.parquet")]
-    expected = expected_runs(
-        specifications,
-        [path.parent for path in metrics],
-        [Path(path) for path in snakemake.input.data],
-    )
-    tables = aggregate(
-        collect_runs(expected), snakemake.params.targets, snakemake.params.confidence, snakemake.params.resamples
-    )
+    expected = expected_runs(specifications, [path.parent for path in metrics], [Path(snakemake.input.data)])
+    targets = {snakemake.wildcards.problem: snakemake.params.target}
+    tables = aggregate(collect_runs(expected), targets, snakemake.params.confidence, snakemake.params.resamples)
     write_aggregated(tables, Path(snakemake.output[0]).parent)

@@ -10,6 +10,6 @@ from secondorder.presentation import Context
 from secondorder.statistics.aggregation import read_aggregated
 
 with job(snakemake.log[0]), house_style():
-    tables = read_aggregated({name: Path(path) for name, path in snakemake.input.items()})
+    tables = read_aggregated(dict(snakemake.input.items()))
     figure = plotting.load(snakemake.params.kind).draw(tables, Context(**snakemake.params.context))
     save_figure(figure, [Path(snakemake.output.pdf), Path(snakemake.output.png)])

@@ -5,12 +5,15 @@ from pathlib import Path
 from secondorder.data.datasets import prepare_dataset
 from secondorder.data.layout import drop_in_folder
 from secondorder.data.storage import save_dataset
+from secondorder.files import hold_folders
 from secondorder.job import job, say
 
-with job(snakemake.log[0]):
+downloads = Path(snakemake.params.downloads)
+
+with job(snakemake.log[0]), hold_folders([downloads], say):
     dataset = prepare_dataset(
         snakemake.wildcards.dataset,
-        Path(snakemake.params.downloads),
+        downloads,
         drop_in_folder(),
         snakemake.params.allow_unverified,
         report=say,

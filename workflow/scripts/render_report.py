@@ -17,7 +17,7 @@ with job(snakemake.log[0]):
         ReportFigure(name, Path(png), plotting.load(kind).caption(Context(**context)))
         for png, (name, (kind, context)) in zip(snakemake.input.figures, snakemake.params.figures.items(), strict=True)
     ]
-    aggregated = read_aggregated({Path(path).stem: Path(path) for path in snakemake.input.aggregated})
+    aggregated = read_aggregated({name: snakemake.input[name] for name in snakemake.params.reads})
     context = Context(**snakemake.params.context)
     built = {name: tables.load(name).build(aggregated, context) for name in configuration.tables}
     manifests = [read_manifest(Path(path)) for path in snakemake.input.manifests]

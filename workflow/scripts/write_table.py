@@ -9,6 +9,6 @@ from secondorder.statistics.aggregation import read_aggregated
 from secondorder.tables.table import write_table
 
 with job(snakemake.log[0]):
-    read = read_aggregated({name: Path(path) for name, path in snakemake.input.items()})
+    read = read_aggregated(dict(snakemake.input.items()))
     table = tables.load(snakemake.wildcards.name).build(read, Context(**snakemake.params.context))
     write_table(table, Path(snakemake.output.csv), Path(snakemake.output.markdown), Path(snakemake.output.latex))

@@ -41,9 +41,7 @@ class StatisticsSection(Section):
     """How seeds are summarised."""
 
     confidence: float = Field(0.95, gt=0, lt=1, description="Level of every confidence interval.")
-    resamples: int = Field(
-        9999, ge=99, description="Bootstrap resamples; the interval's ends then move by less than 0.5 % of its level."
-    )
+    resamples: int = Field(9999, ge=99, description="Bootstrap resamples.")
 
 
 class ScheduleSection(Section):
@@ -125,7 +123,7 @@ class Configuration(Section):
         "auto", description="Where to train; `auto` takes CUDA when there is any."
     )
     threads: int = Field(
-        1, ge=1, description="CPU threads of each training job; the last bits of results depend on it."
+        1, ge=1, description="CPU threads of each training job; the rounding of results depends on it."
     )
     exclusive: bool = Field(
         False,

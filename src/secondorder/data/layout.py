@@ -15,3 +15,8 @@ def drop_in_folder() -> Path | None:
     """Return the folder that the environment variable names, which is looked at before anything is downloaded."""
     named = os.environ.get(DROP_IN_VARIABLE)
     return Path(named) if named else None
+
+
+def name_drop_in_folder(folder: str) -> None:
+    """Name the folder for this process and those it starts."""
+    os.environ[DROP_IN_VARIABLE] = folder

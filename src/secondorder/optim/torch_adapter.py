@@ -34,10 +34,9 @@ class TorchOptimizer:
         return StepResult(loss)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the wrapped optimizer's state; the learning rate is configuration and not part of it."""
-        return {"state": self._optimizer.state_dict()["state"]}
+        """Return the wrapped optimizer's state."""
+        return self._optimizer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state from :meth:`state_dict`."""
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+        self._optimizer.load_state_dict(state)

@@ -7,5 +7,5 @@ only.
 
 from secondorder.discovery import NamedModules
 
-_modules = NamedModules(__name__, "figure", frozenset({"saving", "style"}))
+_modules = NamedModules(__name__, "figure", "draw")
 available, load = _modules.available, _modules.load

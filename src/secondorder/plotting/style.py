@@ -8,10 +8,8 @@ from typing import Any, Literal
 import matplotlib as mpl
 import seaborn as sns
 
-COLUMN_INCHES = 3.4
-"""Width of a figure in one column of a two-column page."""
 PAGE_INCHES = 7.1
-"""Width of a figure over both columns."""
+"""Width of a figure over both columns of a two-column page."""
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 _DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")

@@ -7,5 +7,5 @@ returns a :class:`~secondorder.problems.problem.Problem`. Nothing else has to be
 
 from secondorder.discovery import NamedModules
 
-_modules = NamedModules(__name__, "problem", frozenset({"activations", "problem"}))
+_modules = NamedModules(__name__, "problem", "build")
 available, load = _modules.available, _modules.load

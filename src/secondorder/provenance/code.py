@@ -40,8 +40,10 @@ def code_files(*roots: str) -> dict[str, str]:
 
 
 def training_code(problem_module: str, optimizer: str) -> dict[str, str]:
-    """Return the digests of the source files that decide the result of a run: the core, its problem, its optimizer."""
-    return code_files(f"{PACKAGE}.training.run", f"{PACKAGE}.problems.{problem_module}", f"{PACKAGE}.optim.{optimizer}")
+    """Return the digests of the sources that decide the result of a run: the core, its problem, its optimizer."""
+    return code_files(
+        f"{PACKAGE}.training.seed", f"{PACKAGE}.problems.{problem_module}", f"{PACKAGE}.optim.{optimizer}"
+    )
 
 
 def code_digest(*roots: str) -> str:

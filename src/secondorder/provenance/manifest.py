@@ -47,6 +47,7 @@ def commit() -> dict[str, Any]:
     """
     folder = Path(__file__).resolve().parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)
         revision = _git(folder, "rev-parse", "HEAD")
         changes = _git(folder, "status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):

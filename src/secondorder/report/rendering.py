@@ -97,7 +97,7 @@ def _facts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "Python": _distinct(m["environment"]["python"] for m in manifests),
         "PyTorch": _distinct(m["environment"].get("torch", "unknown") for m in manifests),
         "secondorder": _distinct(_revision(m) for m in manifests),
-        "Training, all runs": f"{sum(m['wall_seconds'] for m in manifests):.0f} s of job time",
+        "Training and evaluation, all seeds of all runs": f"{sum(m['wall_seconds'] for m in manifests):.0f} s",
     }
 
 

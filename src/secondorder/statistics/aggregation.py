@@ -1,6 +1,6 @@
 """Aggregation: everything that figures and tables read, from everything that runs wrote."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +15,10 @@ from secondorder.statistics.time_to_target import summarise_time_to_target
 def aggregate(
     runs: CollectedRuns, targets: Mapping[str, float], confidence: float, resamples: int
 ) -> dict[str, pd.DataFrame]:
-    """Return the aggregated tables of a tier by name.
+    """Return the aggregated tables of runs by name.
 
     Args:
-        runs: All of its runs.
+        runs: The runs.
         targets: Target validation accuracy, a share, by problem.
         confidence: Level of the confidence intervals.
         resamples: Bootstrap resamples.
@@ -39,6 +39,11 @@ def write_aggregated(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
             table.to_parquet(temporary, index=False)
 
 
-def read_aggregated(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
-    """Read aggregated tables by name."""
-    return {name: pd.read_parquet(path) for name, path in paths.items()}
+def read_aggregated(paths: Mapping[str, str | Sequence[str]]) -> dict[str, pd.DataFrame]:
+    """Read aggregated tables by name.
+
+    Args:
+        paths: By name, the path of a table or those of several problems' tables, which are put together.
+    """
+    listed = {name: [given] if isinstance(given, str) else given for name, given in paths.items()}
+    return {name: pd.concat(map(pd.read_parquet, files), ignore_index=True) for name, files in listed.items()}

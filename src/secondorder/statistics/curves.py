@@ -26,10 +26,11 @@ def evaluation_rows(metrics: pd.DataFrame, timing: pd.DataFrame) -> pd.DataFrame
 
 
 def summarise_curves(rows: pd.DataFrame, seeds: pd.DataFrame, confidence: float, resamples: int) -> pd.DataFrame:
-    """Return the mean and its confidence interval of each metric at each evaluation that every seed reached.
+    """Return the mean and its confidence interval of each metric after each epoch's worth of work.
 
-    A curve ends where the first of its seeds ends (by divergence, or by a budget that is spent in fewer evaluations): a
-    mean over the seeds that are left would be a mean over a selection.
+    A seed that skips one, because a single step did more work than that, stands where its last evaluation found it.
+    A curve ends where the first of its seeds ends by divergence: a mean over the seeds that are left would be a mean
+    over a selection.
 
     Args:
         rows: From :func:`evaluation_rows`.
@@ -43,17 +44,31 @@ def summarise_curves(rows: pd.DataFrame, seeds: pd.DataFrame, confidence: float,
     """
     summaries = []
     for (problem, run, metric), group in rows.groupby(["problem", "run", "metric"], sort=False):
-        values = group.pivot_table(index="seed", columns="evaluation", values="value", sort=True, dropna=False)
-        values = values.loc[:, np.isfinite(values.to_numpy()).all(axis=0)]
         count = ((seeds["problem"] == problem) & (seeds["run"] == run)).sum()
+        values = on_common_grid(group, "value")
+        values = values.loc[:, np.isfinite(values.to_numpy()).all(axis=0)]
         if len(values) < count or values.empty:
             continue
         low, high = bootstrap_interval(values.to_numpy(), confidence, resamples)
-        kept = group[group["evaluation"].isin(values.columns)]
-        positions = kept.groupby("evaluation")[list(POSITIONS)].mean().reset_index()
-        summary: dict[str, Any] = {"problem": problem, "run": run, "metric": metric, "seeds": count}
-        summary |= {str(name): column for name, column in positions.items()}
-        summary |= {"mean": values.mean().to_numpy(), "ci_low": low, "ci_high": high}
+        summary: dict[str, Any] = {"problem": problem, "run": run, "metric": metric, "evaluation": values.columns}
+        for position in POSITIONS:
+            summary[position] = on_common_grid(group, position)[values.columns].mean().to_numpy()
+        summary |= {"seeds": count, "mean": values.mean().to_numpy(), "ci_low": low, "ci_high": high}
         summaries.append(pd.DataFrame(summary))
     columns = ["problem", "run", "metric", "evaluation", *POSITIONS, "seeds", "mean", "ci_low", "ci_high"]
     return pd.concat(summaries, ignore_index=True)[columns] if summaries else pd.DataFrame(columns=columns)
+
+
+def on_common_grid(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return one row per seed and one column per evaluation that any seed made, filled from the seed's last one.
+
+    What lies after a seed's own end is missing.
+
+    Args:
+        rows: Evaluation rows of one metric of one run.
+        column: What to take from them.
+    """
+    table = rows.pivot_table(index="seed", columns="evaluation", values=column, sort=True, dropna=False)
+    made = rows.pivot_table(index="seed", columns="evaluation", values="step", sort=True, dropna=False).notna()
+    filled = table.where(~made, table.fillna(np.inf)).ffill(axis="columns")
+    return filled.where(made.iloc[:, ::-1].cummax(axis="columns").iloc[:, ::-1])

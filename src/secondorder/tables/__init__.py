@@ -6,5 +6,5 @@ returns a :class:`~secondorder.tables.table.Table`.
 
 from secondorder.discovery import NamedModules
 
-_modules = NamedModules(__name__, "table", frozenset({"table"}))
+_modules = NamedModules(__name__, "table", "build")
 available, load = _modules.available, _modules.load

@@ -58,8 +58,7 @@ class BatchOrder:
         self._batches_per_epoch = len(split) // batch_size
         self._augmentation = augmentation
         self._order_generator = torch.Generator().manual_seed(stream_seed(seed, "order"))
-        self._augmentation_generator = torch.Generator(split.images.device)
-        self._augmentation_generator.manual_seed(stream_seed(seed, "augmentation"))
+        self._augmentation_generator = torch.Generator().manual_seed(stream_seed(seed, "augmentation"))
         self._permutation = torch.empty(0, dtype=torch.int64)
         self._taken = 0
 

@@ -1,13 +1,23 @@
 """The device that training runs on: which, how deterministic, how synchronised, how much memory."""
 
+import contextlib
 import os
 import resource
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from secondorder.errors import ConfigurationError
+
+_PEAK_RESET = Path("/proc/self/clear_refs")
+_PROCESS_STATUS = Path("/proc/self/status")
+
+
+def cuda_is_available() -> bool:
+    """Return whether PyTorch sees a CUDA device."""
+    return torch.cuda.is_available()
 
 
 def resolve_device(name: str) -> torch.device:
@@ -49,10 +59,23 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Start to measure the peak memory anew, where the system can; Linux and CUDA can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):
+        _PEAK_RESET.write_text("5", encoding="ascii")
+
+
 def peak_memory_bytes(device: torch.device) -> int:
-    """Return the peak memory: allocated on a CUDA device, resident of this whole process on the CPU."""
+    """Return the peak memory since it was reset: allocated on a CUDA device, resident of this process on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    with contextlib.suppress(OSError):
+        for line in _PROCESS_STATUS.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

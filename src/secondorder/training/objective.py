@@ -27,7 +27,7 @@ class Objective:
         loss: Maps outputs and targets to a 0-dimensional tensor.
         inputs: Network inputs of the batch, normalised and augmented already.
         targets: Their targets.
-        work: The counter that every evaluation is added to.
+        work: The counter that every evaluation is added to; a method that looks inside the model adds its own work.
         penalty: λ.
     """
 
@@ -46,19 +46,19 @@ class Objective:
         self.targets = targets
         self.penalty = penalty
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._work = work
+        self.work = work
         self._buffers = list(model.buffers())
-        self._random_state: torch.Tensor | None = None
+        self._random_state: dict[str, torch.Tensor] | None = None
 
     def loss(self) -> torch.Tensor:
         """Return f(θ) without a gradient; costs one forward pass."""
-        self._work.count_loss(len(self.inputs))
+        self.work.count_loss(len(self.inputs))
         with torch.no_grad(), self._same_function():
             return self._evaluate()
 
     def loss_and_gradient(self) -> torch.Tensor:
         """Return f(θ), detached, and leave ∇f(θ) in the parameters' ``grad``; costs one gradient."""
-        self._work.count_gradient(len(self.inputs))
+        self.work.count_gradient(len(self.inputs))
         for parameter in self.parameters:
             parameter.grad = None
         with torch.enable_grad(), self._same_function():
@@ -68,7 +68,7 @@ class Objective:
 
     def hessian_vector_product(self, vector: torch.Tensor) -> torch.Tensor:
         """Return ∇²f(θ) v for v of shape (P,), in the order of ``parameters_to_vector``; costs one product."""
-        self._work.count_product(len(self.inputs))
+        self.work.count_product(len(self.inputs))
         with torch.enable_grad(), self._same_function():
             return double_backward(self._evaluate, self.parameters, vector)
 

@@ -1,9 +1,8 @@
 """Tidy records of a training run: one row per measured number, with the work done until then."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,9 +27,10 @@ SCHEMA = pa.schema(
 )
 """Columns of metrics and timing files.
 
-``scope`` says when the row was taken: after a ``step``; at an ``evaluation``, of which there is one before the first
-step and one after each epoch's worth of work; or ``final``, at the end of training. ``evaluation`` and ``step`` count
-those completed, ``epoch`` the passes over the training data; the work columns are totals since the start.
+``scope`` says when the row was taken: after a ``step``; at an ``evaluation``; or ``final``, at the end of training.
+``evaluation`` is the number of epochs' worth of work after which the last evaluation was made, 0 before the first step;
+it skips what a single long step did. ``step`` counts the steps and ``epoch`` the passes over the data; the work
+columns are totals since the start.
 """
 
 
@@ -47,6 +47,9 @@ class Moment:
     gradient_equivalents: float
 
 
+_MOMENT = tuple(field.name for field in fields(Moment))
+
+
 class Recorder:
     """Collects rows of one seed.
 
@@ -56,7 +59,7 @@ class Recorder:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names if name != "seed"}
+        self._rows: list[tuple[str, Moment, str, float]] = []
 
     def add(self, scope: str, moment: Moment, metrics: Mapping[str, float]) -> None:
         """Add one row per metric.
@@ -66,10 +69,7 @@ class Recorder:
             moment: When.
             metrics: Values by name.
         """
-        for metric, value in metrics.items():
-            row = {"scope": scope, **asdict(moment), "metric": metric, "value": float(value)}
-            for name, column in self._columns.items():
-                column.append(row[name])
+        self._rows.extend((scope, moment, metric, float(value)) for metric, value in metrics.items())
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the rows as one tensor of bytes: as objects they would take longer to save than an epoch takes."""
@@ -81,12 +81,26 @@ class Recorder:
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Take over rows from :meth:`state_dict`."""
         table = pa.ipc.open_stream(state["rows"].numpy().tobytes()).read_all()
-        self._columns = {name: table[name].to_pylist() for name in self._columns}
+        moments = zip(*(table[name].to_pylist() for name in _MOMENT), strict=True)
+        others = (table[name].to_pylist() for name in ("scope", "metric", "value"))
+        self._rows = [
+            (scope, Moment(*moment), metric, value)
+            for moment, scope, metric, value in zip(moments, *others, strict=True)
+        ]
 
     def table(self) -> pa.Table:
         """Return the rows as an Arrow table of :data:`SCHEMA`."""
-        seeds = [self._seed] * len(self._columns["value"])
-        return pa.table({"seed": seeds, **self._columns}, schema=SCHEMA)
+        moments = {name: [getattr(moment, name) for _, moment, _, _ in self._rows] for name in _MOMENT}
+        return pa.table(
+            {
+                "seed": [self._seed] * len(self._rows),
+                "scope": [scope for scope, _, _, _ in self._rows],
+                **moments,
+                "metric": [metric for _, _, metric, _ in self._rows],
+                "value": [value for _, _, _, value in self._rows],
+            },
+            schema=SCHEMA,
+        )
 
 
 def write_tables(tables: Iterable[pa.Table], target: Path) -> None:

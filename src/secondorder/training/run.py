@@ -1,7 +1,6 @@
 """One training job: all seeds of one run, from a specification and prepared data to three files."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from secondorder import optim, problems
 from secondorder.data.dataset import Dataset
 from secondorder.data.storage import dataset_digest
 from secondorder.errors import DataError
-from secondorder.files import file_digest
+from secondorder.files import file_digest, hold_folders
 from secondorder.optim.protocol import Optimizer
 from secondorder.provenance.code import combined_digest, training_code
 from secondorder.provenance.manifest import commit, environment, machine, write_manifest
@@ -44,7 +43,6 @@ def train_run(
         DataError: The dataset is not the one named, or too small for the batch size.
         ConfigurationError: The specification names something that does not exist here.
     """
-    started = time.time()
     _check(specification, dataset)
     problem_module = problems.load(specification.problem_module)
     optimizer_module = optim.load(specification.optimizer)
@@ -54,39 +52,38 @@ def train_run(
     device = resolve_device(specification.device)
     splits = Splits.of(dataset, device)
     code = training_code(specification.problem_module, specification.optimizer)
+    data_sha256 = dataset_digest(dataset)
 
     def build_optimizer(parameters: list[torch.nn.Parameter]) -> Optimizer:
         built: Optimizer = optimizer_module.build(parameters, optimizer_settings)
         return built
 
-    data_sha256 = dataset_digest(dataset)
     identity = _identity(specification, data_sha256, code, device)
-    results = []
-    for position, seed in enumerate(specification.seeds):
-        training = SeedTraining(specification, seed, problem, build_optimizer, splits, device)
-        results.append(
-            training.train(
-                checkpoints / f"seed_{seed}.pt", identity, progress.line, _share(progress, position, specification)
-            )
+    with hold_folders((output, checkpoints), progress.line):
+        (output / MANIFEST).unlink(missing_ok=True)
+        results = []
+        for position, seed in enumerate(specification.seeds):
+            training = SeedTraining(specification, seed, problem, build_optimizer, splits, device)
+            advance = _share(progress, position, specification)
+            results.append(training.train(checkpoints / f"seed_{seed}.pt", identity, progress.line, advance))
+        write_tables((result.metrics for result in results), output / METRICS)
+        write_tables((result.timing for result in results), output / TIMING)
+        write_manifest(
+            output / MANIFEST,
+            {
+                "specification": specification.to_mapping(),
+                "seeds": [result.summary() for result in results],
+                "code": {"digest": combined_digest(code), "files": code},
+                "data": {"name": dataset.name, "sha256": data_sha256, "verified": dataset.provenance.verified},
+                "determinism": determinism,
+                "device": {"type": device.type, "name": device_name(device)},
+                "environment": environment(),
+                "machine": machine(),
+                "commit": commit(),
+                "wall_seconds": round(sum(result.wall_seconds for result in results), 3),
+                "files": {name: file_digest(output / name) for name in (METRICS, TIMING)},
+            },
         )
-    write_tables((result.metrics for result in results), output / METRICS)
-    write_tables((result.timing for result in results), output / TIMING)
-    write_manifest(
-        output / MANIFEST,
-        {
-            "specification": specification.to_mapping(),
-            "seeds": [result.summary() for result in results],
-            "code": {"digest": combined_digest(code), "files": code},
-            "data": {"name": dataset.name, "sha256": data_sha256, "verified": dataset.provenance.verified},
-            "determinism": determinism,
-            "device": {"type": device.type, "name": device_name(device)},
-            "environment": environment(),
-            "machine": machine(),
-            "commit": commit(),
-            "wall_seconds": round(time.time() - started, 3),
-            "files": {name: file_digest(output / name) for name in (METRICS, TIMING)},
-        },
-    )
 
 
 def _check(specification: RunSpecification, dataset: Dataset) -> None:

@@ -15,7 +15,7 @@ from secondorder.optim.protocol import Optimizer
 from secondorder.problems.problem import Problem
 from secondorder.training.batches import BatchOrder, DeviceSplit
 from secondorder.training.checkpoint import load_checkpoint, save_checkpoint
-from secondorder.training.device import peak_memory_bytes, synchronise
+from secondorder.training.device import peak_memory_bytes, reset_peak_memory, synchronise
 from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
 from secondorder.training.objective import Objective
 from secondorder.training.randomness import get_random_state, set_random_state, stream_seed
@@ -56,6 +56,7 @@ class SeedResult:
         seed: The seed.
         status: ``finished``, or ``diverged`` when the objective stopped being finite.
         diverged_at_step: The step whose objective was not finite; None for a finished run.
+        wall_seconds: Seconds that all of it took, evaluations and checkpoints included, over all resumptions.
         metrics: Rows that are the same bits each time.
         timing: Rows that are not: seconds and memory.
     """
@@ -63,6 +64,7 @@ class SeedResult:
     seed: int
     status: str
     diverged_at_step: int | None
+    wall_seconds: float
     metrics: pa.Table
     timing: pa.Table
 
@@ -98,6 +100,7 @@ class SeedTraining:
         self._device = device
         self._log_every = specification.log_every
         self._epoch_work = len(splits.training) // specification.unit_batch_size
+        self._budget_epochs = specification.budget_epochs
         self._budget = specification.budget_epochs * self._epoch_work
         self._schedule = Schedule(**specification.schedule)
         torch.manual_seed(stream_seed(seed, "initialisation"))
@@ -108,9 +111,10 @@ class SeedTraining:
         self._work = Work(specification.unit_batch_size)
         self._metrics = Recorder(seed)
         self._timing = Recorder(seed)
-        self._evaluations = 0
+        self._evaluation = 0
         self._step = 0
         self._seconds = 0.0
+        self._wall_seconds = 0.0
         self._status = "running"
         self._diverged_at_step: int | None = None
 
@@ -123,20 +127,34 @@ class SeedTraining:
             report: Takes a line per evaluation.
             advance: Takes the share of the budget spent so far, for a progress bar.
         """
+        started = time.perf_counter()
         state = load_checkpoint(checkpoint, identity, report)
         if state is not None:
             self._load_state_dict(state)
             report(f"seed {self.seed}: resumed at step {self._step} ({self._status})")
         else:
-            self._evaluate(report)
+            self._evaluate({}, report)
         while self._status == "running":
-            self._train_until_evaluation(advance)
+            peak_memory = self._train_until_evaluation(advance)
             if self._status == "running":
-                self._evaluate(report)
+                # Work that ends between two epochs' worth of it counts for the second.
+                self._evaluation = math.ceil(self._budget_epochs) if self._spent() >= 1 else int(self._epochs_worked())
+                self._evaluate({"peak_memory_bytes": peak_memory}, report)
             if self._status == "running" and self._spent() >= 1:
                 self._finish(report)
+            if self._status == "diverged":
+                report(f"seed {self.seed}: diverged at step {self._diverged_at_step}")
+            self._wall_seconds += time.perf_counter() - started
+            started = time.perf_counter()
             save_checkpoint(checkpoint, identity, self._state_dict())
-        return SeedResult(self.seed, self._status, self._diverged_at_step, self._metrics.table(), self._timing.table())
+        return SeedResult(
+            seed=self.seed,
+            status=self._status,
+            diverged_at_step=self._diverged_at_step,
+            wall_seconds=self._wall_seconds,
+            metrics=self._metrics.table(),
+            timing=self._timing.table(),
+        )
 
     def _spent(self) -> float:
         return (self._work.gradient_equivalents + _ROUNDING) / self._budget
@@ -145,12 +163,14 @@ class SeedTraining:
         return (self._work.gradient_equivalents + _ROUNDING) // self._epoch_work
 
     def _moment(self) -> Moment:
-        return Moment(self._evaluations, self._step, self._batches.epochs, **self._work.counts())
+        return Moment(self._evaluation, self._step, self._batches.epochs, **self._work.counts())
 
-    def _train_until_evaluation(self, advance: Callable[[float], None]) -> None:
+    def _train_until_evaluation(self, advance: Callable[[float], None]) -> int:
+        """Train until another epoch's worth of work is done, and return the peak memory of doing it."""
         worked = self._epochs_worked()
         self._model.train()
         unread = _UnreadSteps()
+        reset_peak_memory(self._device)
         synchronise(self._device)
         started = time.perf_counter()
         while self._status == "running" and self._spent() < 1:
@@ -167,6 +187,7 @@ class SeedTraining:
                 break
         self._read(unread, started)
         self._seconds += time.perf_counter() - started
+        return peak_memory_bytes(self._device)
 
     def _read(self, unread: "_UnreadSteps", started: float) -> None:
         rows = unread.take()
@@ -181,7 +202,7 @@ class SeedTraining:
                 return
         self._timing.add("step", rows[-1][0], {"seconds": seconds})
 
-    def _evaluate(self, report: Report) -> None:
+    def _evaluate(self, measured: dict[str, float], report: Report) -> None:
         loss = self._problem.loss
         training_loss, training_accuracy = evaluate(self._model, loss, self._splits.training, TRAINING_SAMPLES)
         validation_loss, validation_accuracy = evaluate(self._model, loss, self._splits.validation)
@@ -196,9 +217,7 @@ class SeedTraining:
                 "validation_accuracy": validation_accuracy,
             },
         )
-        measured = {"seconds": self._seconds, "peak_memory_bytes": peak_memory_bytes(self._device)}
-        self._timing.add("evaluation", moment, measured)
-        self._evaluations += 1
+        self._timing.add("evaluation", moment, {"seconds": self._seconds, **measured})
         if not (math.isfinite(training_loss) and math.isfinite(validation_loss)):
             self._status, self._diverged_at_step = "diverged", self._step
         report(
@@ -221,9 +240,10 @@ class SeedTraining:
             "work": self._work.state_dict(),
             "metrics": self._metrics.state_dict(),
             "timing": self._timing.state_dict(),
-            "evaluations": self._evaluations,
+            "evaluation": self._evaluation,
             "step": self._step,
             "seconds": self._seconds,
+            "wall_seconds": self._wall_seconds,
             "status": self._status,
             "diverged_at_step": self._diverged_at_step,
         }
@@ -236,9 +256,10 @@ class SeedTraining:
         self._work = Work(**state["work"])
         self._metrics.load_state_dict(state["metrics"])
         self._timing.load_state_dict(state["timing"])
-        self._evaluations = state["evaluations"]
+        self._evaluation = state["evaluation"]
         self._step = state["step"]
         self._seconds = state["seconds"]
+        self._wall_seconds = state["wall_seconds"]
         self._status = state["status"]
         self._diverged_at_step = state["diverged_at_step"]
 

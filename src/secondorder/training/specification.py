@@ -15,7 +15,8 @@ class RunSpecification:
     """One run on one problem, everything resolved.
 
     The fields that define the experiment come first; ``threads`` and ``device`` say how it is executed. They change
-    the last bits of the results and nothing else, so results of another device are the same experiment.
+    the rounding of the results, and on a GPU the dropout masks, so results of another device are the same experiment
+    and other bits.
 
     Attributes:
         problem: Name of the problem in the configuration.
