@@ -13,6 +13,7 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    """Everything of the tier: figures, tables and report."""
     default_target: True
     input:
         FIGURE_FILES,
@@ -21,26 +22,31 @@ rule all:
 
 
 rule data:
+    """Prepared datasets."""
     input:
         [prepared(dataset) for dataset in DATASETS],
 
 
 rule training:
+    """Metrics, timing and manifest of every run."""
     input:
         RUN_FILES,
 
 
 rule figures:
+    """All figures."""
     input:
         FIGURE_FILES,
 
 
 rule tables:
+    """All tables."""
     input:
         TABLE_FILES,
 
 
 rule report:
+    """The self-contained page over everything."""
     input:
         REPORT_FILE,
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondorder.configuration.loading import load_configuration, merge, read_yaml, typed_overrides
+from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
 from secondorder.errors import ConfigurationError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -203,3 +203,43 @@ TYPED = {
 @pytest.mark.parametrize(("values", "files", "expected"), TYPED.values(), ids=TYPED.keys())
 def test_texts_of_the_command_line_get_their_types(values, files, expected):
     assert typed_overrides(values, files) == expected
+
+
+def tiers(folder, **files):
+    """A folder of configuration with the project's defaults and smoke tier, and these tiers."""
+    for name in ("defaults.yaml", "smoke.yaml"):
+        (folder / name).write_text((CONFIG / name).read_text(encoding="utf-8"), encoding="utf-8")
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_tier_is_based_on_another_in_its_own_file(tmp_path):
+    folder = tiers(tmp_path, tiny="{tier: tiny, based_on: smoke, seeds: 1}", tinier="{tier: tinier, based_on: tiny}")
+    configuration = load_configuration({"tier": "tinier"}, folder)
+    assert (configuration.tier, configuration.seeds) == ("tinier", 1)
+    assert set(configuration.problems) == {"mnist_mlp", "mnist_lenet5"}
+
+
+def test_tier_that_is_based_on_itself_is_refused(tmp_path):
+    folder = tiers(tmp_path, one="{tier: one, based_on: two}", two="{tier: two, based_on: one}")
+    with pytest.raises(ConfigurationError, match="based_on: 'one' is in the end based on itself"):
+        load_configuration({"tier": "one"}, folder)
+
+
+def test_missing_folder_of_tiers_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"there is no folder .*nowhere of tiers"):
+        load_configuration({}, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        pytest.param({"data": {"folder": "nowhere"}}, r"data\.folder: there is no folder 'nowhere'", id="folder"),
+        pytest.param({"device": "cuda"}, r"device: .* PyTorch sees no CUDA device", id="device"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_refused(monkeypatch, overrides, message):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigurationError, match=message):
+        check_machine(load_configuration(overrides, CONFIG))

@@ -166,6 +166,6 @@ def test_second_writer_waits_for_the_first(tmp_path):
 
 def test_folder_that_is_a_file_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(ResultError, match=r"file/below: cannot be written to \(Not a directory\)"):
-        with hold_folders([tmp_path / "file" / "below"], pytest.fail):
-            pass
+    said = r"file/below: cannot be written to \(Not a directory\)"
+    with pytest.raises(ResultError, match=said), hold_folders([tmp_path / "file" / "below"], pytest.fail):
+        pass

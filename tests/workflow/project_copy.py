@@ -1,6 +1,7 @@
 """Copies of the project to run Snakemake in."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -55,9 +56,7 @@ class Project:
     def planned_runs(self) -> set[str]:
         """Return the runs that a call would train, as ``problem/run``."""
         output = self.snakemake("--dry-run", "--quiet", "host").stdout
-        wanted = "metrics.parquet, "
-        lines = [line for line in output.splitlines() if line.strip().startswith("output:") and wanted in line]
-        return {"/".join(line.split("runs/")[1].split("/")[:2]) for line in lines}
+        return {f"{problem}/{run}" for run, problem in re.findall(r"Train (\w+) on (\w+)", output)}
 
     def append(self, path: str, text: str) -> None:
         """Add text to the end of a file."""

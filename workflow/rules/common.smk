@@ -7,7 +7,7 @@ sys.path.insert(0, (ROOT / "src").as_posix())
 
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration import resolution
-from secondorder.configuration.loading import load_configuration, merge, read_yaml, typed_overrides
+from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
 from secondorder.data.layout import name_drop_in_folder, prepared_files
 from secondorder.errors import SecondOrderError
 from secondorder.files import take_lock
@@ -28,10 +28,12 @@ def checked_configuration():
         in_files = {}
         for path in workflow.configfiles:
             in_files = merge(in_files, read_yaml(Path(path)))
-        return load_configuration(typed_overrides(config, in_files), ROOT / "config")
+        configuration = load_configuration(typed_overrides(config, in_files), ROOT / "config")
+        check_machine(configuration)
     except SecondOrderError as error:
         print(f"configuration: {error}", file=sys.stderr)
         sys.exit(1)
+    return configuration
 
 
 CONFIGURATION = checked_configuration()
@@ -233,6 +235,6 @@ def say_where_everything_is():
 def say_where_the_errors_are():
     """Print where to look after a failure, and that nothing is lost."""
     print(
-        f"\n  A job failed; its message is above and in logs/{TIER}/. What is finished stays: the same command goes on.\n",
+        "\n  A job failed; its message is above and in logs/. What is finished stays: the same command goes on.\n",
         file=sys.stderr,
     )

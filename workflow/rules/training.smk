@@ -19,5 +19,7 @@ rule train_run:
         specification=run_specification,
         checkpoints=f"{RESULTS}/checkpoints/{{problem}}/{{run}}",
         code=run_code,
+    message:
+        "Train {wildcards.run} on {wildcards.problem}; progress in {log}"
     script:
         "../scripts/train_run.py"

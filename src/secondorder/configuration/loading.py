@@ -11,6 +11,7 @@ from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.models import Configuration
 from secondorder.configuration.resolution import check_names_and_settings
 from secondorder.errors import ConfigurationError
+from secondorder.training.device import resolve_device
 
 DEFAULT_TIER = "smoke"
 DEFAULTS_FILE = "defaults.yaml"
@@ -23,21 +24,49 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
 
     Args:
         overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's
-            file.
+            file, which may itself be based on another.
         folder: The folder that holds ``defaults.yaml`` and ``<tier>.yaml``.
 
     Raises:
         ConfigurationError: In one line, the key, what was given, what is allowed, and the nearest known key.
     """
-    tier = overrides.get("based_on") or overrides.get("tier") or DEFAULT_TIER
-    tiers = sorted(path.stem for path in folder.glob("*.yaml") if path.name != DEFAULTS_FILE)
-    if tier not in tiers:
-        key = "based_on" if overrides.get("based_on") else "tier"
-        raise unknown_name(key, f"configuration file {folder.name}/<tier>.yaml for", str(tier), tiers)
+    if not folder.is_dir():
+        raise ConfigurationError(f"there is no folder {folder} of tiers; run in the project's folder, or name it")
+    key = "based_on" if overrides.get("based_on") else "tier"
+    name = overrides.get(key) or DEFAULT_TIER
+    tiers: dict[Any, dict[str, Any]] = {}
+    while name:
+        tier = _read_tier(folder, key, name)
+        if name in tiers:
+            raise ConfigurationError(f"based_on: {name!r} is in the end based on itself; take one based_on out")
+        tiers[name] = tier
+        key, name = "based_on", tier.get("based_on")
     merged: dict[str, Any] = {}
-    for layer in (read_yaml(folder / DEFAULTS_FILE), read_yaml(folder / f"{tier}.yaml"), overrides):
+    for layer in (read_yaml(folder / DEFAULTS_FILE), *reversed(tiers.values()), overrides):
         merged = merge(merged, layer)
     return check_configuration(merged)
+
+
+def _read_tier(folder: Path, key: str, tier: Any) -> dict[str, Any]:
+    tiers = sorted(path.stem for path in folder.glob("*.yaml") if path.name != DEFAULTS_FILE)
+    if tier not in tiers:
+        raise unknown_name(key, f"configuration file {folder.name}/<tier>.yaml for", str(tier), tiers)
+    return read_yaml(folder / f"{tier}.yaml")
+
+
+def check_machine(configuration: Configuration) -> None:
+    """Check what a configuration asks of this machine.
+
+    Raises:
+        ConfigurationError: There is no such folder of data, or no CUDA device.
+    """
+    folder = configuration.data.folder
+    if folder is not None and not Path(folder).is_dir():
+        raise ConfigurationError(f"data.folder: there is no folder {folder!r}; correct the path or make the folder")
+    try:
+        resolve_device(configuration.device)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"device: {error}") from None
 
 
 def typed_overrides(given: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:

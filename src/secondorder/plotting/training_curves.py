@@ -58,6 +58,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
                 _draw_curve(axes[row, column], curve, position, metric, styles[run], ends_early)
     _label_axes(axes, context)
     figure.align_ylabels(axes[:, 0])
+    figure.align_xlabels(axes[-1, :])
     handles = [
         Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle=styles[run].linestyle)
         for run in runs

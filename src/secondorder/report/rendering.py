@@ -12,6 +12,7 @@ from secondorder.configuration.models import Configuration
 from secondorder.presentation import context_of
 from secondorder.tables.table import Table
 
+DEFAULT_TIER = "smoke"
 TEMPLATES = Path(__file__).with_name("templates")
 TEMPLATE = "report.html.j2"
 
@@ -60,6 +61,8 @@ def render_report(
     )
     return environment.get_template(TEMPLATE).render(
         configuration=configuration,
+        again="" if configuration.tier == DEFAULT_TIER else f" --config tier={configuration.tier}",
+        runs=[_run_row(manifest, labels) for manifest in manifests],
         figures=figures,
         tables=tables,
         problems=[_problem_row(configuration, problem, manifests, labels) for problem in configuration.problems],
@@ -87,6 +90,19 @@ def _problem_row(
         "budget (epochs)": f"{section.budget_epochs:g}",
         "target (validation)": f"{section.target_accuracy:.1%}",
         "runs": ", ".join(labels[manifest["specification"]["run"]] for manifest in trained),
+    }
+
+
+def _run_row(manifest: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
+    specification = manifest["specification"]
+    settings = specification["optimizer_settings"].items()
+    return {
+        "problem": specification["problem"],
+        "run": labels[specification["run"]],
+        "optimizer": specification["optimizer"],
+        "batch size": str(specification["batch_size"]),
+        "schedule": specification["schedule"]["kind"],
+        "settings": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings),
     }
 
 
