@@ -99,7 +99,7 @@ def mutated(mutations):
             holder = holder[key] if isinstance(holder, dict) and key in holder else None
         if isinstance(holder, dict):
             holder[path[-1] if new_key is None else new_key] = value
-        elif isinstance(holder, list) and path[-1] < len(holder):
+        elif isinstance(holder, list) and isinstance(path[-1], int) and path[-1] < len(holder):
             holder[path[-1]] = value
     return values
 
