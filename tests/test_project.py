@@ -98,3 +98,8 @@ def test_no_path_of_a_single_machine_is_written_down() -> None:
         path for path in tracked_files() if path.is_file() and machine_path.search(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/design.md", "docs/extending.md", "docs/data.md"])
+def test_no_placeholder_is_left(page: str) -> None:
+    assert re.findall(r"@[A-Z_]+@|\bTBD\b", (ROOT / page).read_text(encoding="utf-8")) == []
