@@ -281,3 +281,11 @@ def test_original_mnist(tmp_path):
     assert dataset.train_images.shape == (55000, 1, 28, 28)
     np.testing.assert_allclose(dataset.mean, [0.1307], atol=1e-3)
     np.testing.assert_allclose(dataset.std, [0.3081], atol=1e-3)
+
+
+def test_what_a_killed_download_left_is_removed(tmp_path):
+    left = tmp_path / "mnist_5k" / ".images.0123abcd.partial.gz"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    prepare("mnist_5k", tmp_path)
+    assert not left.exists()

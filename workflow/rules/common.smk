@@ -13,9 +13,9 @@ from secondorder.errors import SecondOrderError
 from secondorder.files import take_lock
 from secondorder.job import import_from_checkout
 from secondorder.presentation import context_of
-from secondorder.statistics.names import AGGREGATED
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
-from secondorder.training.device import cuda_is_available
+from secondorder.statistics.names import AGGREGATED
+from secondorder.training.device import resolve_device
 from secondorder.training.layout import MANIFEST, METRICS, TIMING
 
 import_from_checkout(ROOT / "src")
@@ -71,6 +71,11 @@ def run_folder(problem, run):
     return f"{RESULTS}/runs/{problem}/{run}"
 
 
+def run_files(problem, run):
+    """Return the files of a run's results."""
+    return [f"{run_folder(problem, run)}/{name}" for name in (METRICS, TIMING, MANIFEST)]
+
+
 def specification(problem, run):
     """Return everything a training job is told, as plain values."""
     return resolution.run_specification(CONFIGURATION, problem, run).to_mapping()
@@ -118,8 +123,7 @@ def table_files(name):
 
 FIGURE_FILES = [path for name in FIGURES for path in figure_files(name)]
 TABLE_FILES = [path for name in TABLES for path in table_files(name)]
-RUN_FILES = [f"{run_folder(problem, run)}/{name}" for problem, run in RUNS for name in (METRICS, TIMING, MANIFEST)]
-HELD_LOCKS = []
+RUN_FILES = [path for problem, run in RUNS for path in run_files(problem, run)]
 REPORT_FILE = f"{RESULTS}/report.html"
 
 
@@ -154,7 +158,7 @@ def cores_per_run(wildcards):
 
 def gpus_per_run(wildcards):
     """Return the GPUs a run claims; the profile says how many there are, so that jobs do not crowd one."""
-    return 0 if CONFIGURATION.device == "cpu" else int(cuda_is_available())
+    return int(resolve_device(CONFIGURATION.device).type == "cuda")
 
 
 def problem_runs(wildcards):
@@ -164,8 +168,7 @@ def problem_runs(wildcards):
 
 def problem_run_files(wildcards):
     """Return the result files of all runs on a problem."""
-    folders = [run_folder(wildcards.problem, run) for run in problem_runs(wildcards)]
-    return [f"{folder}/{name}" for folder in folders for name in (METRICS, TIMING, MANIFEST)]
+    return [path for run in problem_runs(wildcards) for path in run_files(wildcards.problem, run)]
 
 
 def problem_specifications(wildcards):
@@ -213,6 +216,10 @@ def table_tables(wildcards):
 def table_code(wildcards):
     """Return the digest of the code that writes a table."""
     return code_digest(f"{tables.__name__}.{wildcards.name}")
+
+
+# A lock is held for as long as its file is open, so somebody has to keep it.
+HELD_LOCKS = []
 
 
 def lock_results():

@@ -5,15 +5,12 @@ from pathlib import Path
 from secondorder.data.datasets import prepare_dataset
 from secondorder.data.layout import drop_in_folder
 from secondorder.data.storage import save_dataset
-from secondorder.files import hold_folders
 from secondorder.job import job, say
 
-downloads = Path(snakemake.params.downloads)
-
-with job(snakemake.log[0]), hold_folders([downloads], say):
+with job(snakemake.log[0]):
     dataset = prepare_dataset(
         snakemake.wildcards.dataset,
-        downloads,
+        Path(snakemake.params.downloads),
         drop_in_folder(),
         snakemake.params.allow_unverified,
         report=say,

@@ -15,6 +15,7 @@ from secondorder.data.registry import RegisteredFile, registered_files
 from secondorder.data.splits import stratified_split
 from secondorder.data.verification import verify_file
 from secondorder.errors import DataError
+from secondorder.files import hold_folders
 
 SPLIT_SEED = 0
 """The seed of every split. It is part of the data sets' definition and no setting: all runs see the same split."""
@@ -130,7 +131,9 @@ def prepare_dataset(
     def use(registered: RegisteredFile, path: Path) -> FetchedFile:
         return use_drop_in_file(registered, path, allow_unverified=allow_unverified, report=report)
 
-    return split_dataset(definition, definition.collect(Supply(drop_in, fetch, use)))
+    with hold_folders([downloads / name], report):
+        collected = definition.collect(Supply(drop_in, fetch, use))
+    return split_dataset(definition, collected)
 
 
 def split_dataset(definition: DatasetDefinition, collected: CollectedImages) -> Dataset:

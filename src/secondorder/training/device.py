@@ -15,11 +15,6 @@ _PEAK_RESET = Path("/proc/self/clear_refs")
 _PROCESS_STATUS = Path("/proc/self/status")
 
 
-def cuda_is_available() -> bool:
-    """Return whether PyTorch sees a CUDA device."""
-    return torch.cuda.is_available()
-
-
 def resolve_device(name: str) -> torch.device:
     """Return the device that ``auto``, ``cpu`` or ``cuda`` stands for here.
 
