@@ -19,3 +19,11 @@ class ResultError(SecondOrderError):
 
 class BusyError(SecondOrderError):
     """Another process is at work where this one wants to."""
+
+
+class CapabilityError(SecondOrderError):
+    """A method is asked for something that it cannot do, such as a layer that it cannot represent."""
+
+
+class InputError(SecondOrderError):
+    """Inputs, targets, a loss or parameters are not what a routine works on."""
