@@ -72,6 +72,7 @@ def activation_hessian(
     *,
     per_sample: bool,
     curvature: CurvatureName = "hessian",
+    coupled: bool = True,
 ) -> ActivationHessian:
     """Return the second derivatives of the loss at the network's parameters.
 
@@ -83,6 +84,8 @@ def activation_hessian(
         per_sample: Each sample is a group, with the loss of a batch of this sample alone; otherwise the batch is one
             group.
         curvature: ``hessian``, or ``ggn`` for the Gauss-Newton part Jᵀ (∇²_z L) J.
+        coupled: Differentiate the layers' inputs too; without it the diagonal blocks of layers that a sample uses once
+            are right, and nothing else.
 
     Raises:
         InputError: The loss is not finite, not 0-dimensional, or refuses outputs and targets.
@@ -91,7 +94,7 @@ def activation_hessian(
     check_loss(network, loss_fn, inputs, targets)
     gauss_newton = curvature == "ggn"
     separate = per_sample or gauss_newton
-    passed = perturbed_forward(network, inputs, coupled=not gauss_newton, separate=separate)
+    passed = perturbed_forward(network, inputs, coupled=coupled and not gauss_newton, separate=separate)
     losses = _losses(loss_fn, passed.outputs, targets, per_sample=per_sample)
     try:
         if gauss_newton:

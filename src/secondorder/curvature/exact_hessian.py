@@ -19,7 +19,7 @@ from secondorder.curvature.activation_hessian import (
 )
 from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
 from secondorder.curvature.coordinates import LayerCoordinates, curvature_in_coordinates
-from secondorder.curvature.layers import SameFunction, take_apart
+from secondorder.curvature.layers import Network, SameFunction, take_apart
 from secondorder.curvature.parameter_vectors import assembled, direct_part, layer_matrix
 from secondorder.curvature.products import double_backward, gauss_newton_product
 from secondorder.curvature.symmetric import symmetric_eigenvalues
@@ -48,6 +48,7 @@ class ClosedFormHessians:
         per_sample: Whether each sample is a group.
         same_function: Context in which every evaluation of the model is the same function, where dropout is in training
             mode.
+        network: The model, where it has been taken apart already; the context is then the network's own.
 
     Raises:
         InputError: Inputs, targets, loss and parameters do not fit each other.
@@ -67,6 +68,7 @@ class ClosedFormHessians:
         curvature: CurvatureName,
         per_sample: bool,
         same_function: SameFunction | None,
+        network: Network | None,
     ) -> None:
         for name, value, known in (
             ("coupling", coupling, ("full", "layerwise")),
@@ -74,11 +76,19 @@ class ClosedFormHessians:
         ):
             if value not in known:
                 raise ConfigurationError(f"{name} is {value!r}; it must be {' or '.join(known)}")
-        self._network = take_apart(model, inputs, same_function)
+        self._network = network or take_apart(model, inputs, same_function)
         self._loss_fn, self._inputs, self._targets = loss_fn, inputs, targets
         self._coupling, self._curvature = coupling, curvature
+        # Where no weight is used twice, a layer's own block does not know how its input moves.
+        used_once = all(layer.uses == 1 for layer in self._network.activation_layers)
         self._parts = activation_hessian(
-            self._network, loss_fn, inputs, targets, per_sample=per_sample, curvature=curvature
+            self._network,
+            loss_fn,
+            inputs,
+            targets,
+            per_sample=per_sample,
+            curvature=curvature,
+            coupled=not (coupling == "layerwise" and used_once),
         )
         if coupling == "layerwise":
             _decouple(self._parts)
@@ -247,6 +257,8 @@ class ExactHessian(ClosedFormHessians):
         coupling: See there.
         curvature: See there.
         same_function: See there.
+        network: See there.
+        check: Compare with a double-backward product; an optimizer does so at its first step.
 
     Raises:
         InputError: See there.
@@ -263,6 +275,8 @@ class ExactHessian(ClosedFormHessians):
         curvature: CurvatureName = "hessian",
         *,
         same_function: SameFunction | None = None,
+        network: Network | None = None,
+        check: bool = True,
     ) -> None:
         super().__init__(
             model,
@@ -273,8 +287,10 @@ class ExactHessian(ClosedFormHessians):
             curvature=curvature,
             per_sample=False,
             same_function=same_function,
+            network=network,
         )
-        self._check()
+        if check:
+            self._check()
 
     @property
     def loss(self) -> torch.Tensor:
@@ -413,8 +429,8 @@ class ExactHessian(ClosedFormHessians):
             weights = torch.ones_like(outputs)
             rows = torch.autograd.grad(outputs, self._network.parameters, weights, materialize_grads=True)
         size = sum(float(row.square().sum()) for row in rows)
-        digits: float = torch.finfo(vector.dtype).eps
-        return 100 * digits * outputs[0].numel() * size * float(vector.norm())
+        rounding: float = 100 * torch.finfo(vector.dtype).eps * outputs[0].numel() * size * float(vector.norm())
+        return rounding
 
     def _checked_vector(self, vector: torch.Tensor) -> torch.Tensor:
         if vector.shape != (self.parameter_count,):
@@ -456,6 +472,7 @@ class PerSampleHessians(ClosedFormHessians):
         coupling: See there.
         curvature: See there.
         same_function: See there.
+        network: See there.
         check: Compare the sum of all samples' products with double backward, as :class:`ExactHessian` does.
     """
 
@@ -469,6 +486,7 @@ class PerSampleHessians(ClosedFormHessians):
         curvature: CurvatureName = "hessian",
         *,
         same_function: SameFunction | None = None,
+        network: Network | None = None,
         check: bool = True,
     ) -> None:
         super().__init__(
@@ -480,6 +498,7 @@ class PerSampleHessians(ClosedFormHessians):
             curvature=curvature,
             per_sample=True,
             same_function=same_function,
+            network=network,
         )
         if check:
             ExactHessian(model, loss_fn, inputs[:2], targets[:2], coupling, curvature, same_function=same_function)
@@ -497,6 +516,10 @@ class PerSampleHessians(ClosedFormHessians):
     def traces(self) -> torch.Tensor:
         """Return the trace of each sample's Hessian, shape [B]."""
         return self._traces()
+
+    def mean_gradient(self) -> torch.Tensor:
+        """Return the mean of the samples' gradients, shape [P]."""
+        return self._mean_vector_of(self._own_gradient())
 
     def mean_newton_direction(
         self, damping: float, adjustment: AdjustmentName = "newton", weight_decay: float = 0.0

@@ -70,6 +70,7 @@ class Layer:
         output_features: n_out, of a linear layer.
         input_features: n_in, of a linear layer.
         uses: Inputs that it maps per sample, over all calls: 1 for a dense layer.
+        multiplications: Those of its forward pass over one sample.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Layer:
     output_features: int = 0
     input_features: int = 0
     uses: int = 0
+    multiplications: int = 0
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -118,6 +120,16 @@ class Network:
     def parameter_count(self) -> int:
         """P."""
         return sum(parameter.numel() for parameter in self.parameters)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications of a forward pass over one sample; a gradient takes three times as many."""
+        return sum(layer.multiplications for layer in self.layers)
+
+    @property
+    def inner_multiplications(self) -> int:
+        """Multiplications behind the first layer, whose inputs nothing moves: those of a pass from its activations."""
+        return sum(layer.multiplications for layer in self.layers[1:])
 
     @property
     def activation_layers(self) -> list[Layer]:
@@ -279,6 +291,8 @@ class _Watch(TorchFunctionMode):
             )[:2]
             layer = self._layer(func, weight, bias)
             layer.uses += 1
+            per_output = weight[0].numel() if call_name(func).startswith("conv") else 1
+            layer.multiplications += result[0].numel() * per_output
             self._check_batch(layer, args[0] if args else kwargs["input"])
             self.piecewise_linear &= call_name(func) in _PIECEWISE_LINEAR
             return
@@ -298,6 +312,7 @@ class _Watch(TorchFunctionMode):
         self._check_batch(layer, given)
         layer.output_features, layer.input_features = result.shape[-1], given.shape[-1]
         layer.uses += math.prod(given.shape[1:-1])
+        layer.multiplications += result[0].numel() * given.shape[-1]
 
     def _trained(self, tensor: torch.Tensor | None) -> nn.Parameter | None:
         return tensor if isinstance(tensor, nn.Parameter) and id(tensor) in self.owners else None

@@ -53,7 +53,7 @@ class Objective:
     def loss(self) -> torch.Tensor:
         """Return f(θ) without a gradient; costs one forward pass."""
         self.work.count_loss(len(self.inputs))
-        with torch.no_grad(), self._same_function():
+        with torch.no_grad(), self.same_function():
             return self._evaluate()
 
     def loss_and_gradient(self) -> torch.Tensor:
@@ -61,7 +61,7 @@ class Objective:
         self.work.count_gradient(len(self.inputs))
         for parameter in self.parameters:
             parameter.grad = None
-        with torch.enable_grad(), self._same_function():
+        with torch.enable_grad(), self.same_function():
             value = self._evaluate()
             value.backward()  # type: ignore[no-untyped-call]
         return value.detach()
@@ -69,7 +69,7 @@ class Objective:
     def hessian_vector_product(self, vector: torch.Tensor) -> torch.Tensor:
         """Return ∇²f(θ) v for v of shape (P,), in the order of ``parameters_to_vector``; costs one product."""
         self.work.count_product(len(self.inputs))
-        with torch.enable_grad(), self._same_function():
+        with torch.enable_grad(), self.same_function():
             return double_backward(self._evaluate, self.parameters, vector)
 
     def _evaluate(self) -> torch.Tensor:
@@ -81,7 +81,8 @@ class Objective:
         return value
 
     @contextmanager
-    def _same_function(self) -> Iterator[None]:
+    def same_function(self) -> Iterator[None]:
+        """Evaluate the model in this block as every other evaluation of the objective does: see the class."""
         device = self.inputs.device
         if self._random_state is None:
             self._random_state = get_random_state(device)

@@ -3,7 +3,8 @@
 One forward and backward pass over a batch of the problem's batch size is 1 gradient-equivalent, so a pass over n
 samples is n / batch size. The other prices are counted in matrix products per dense layer, the forward pass being one
 and the backward pass two: a loss alone 1/3; a Hessian-vector product that shares nothing 9/3, because each of the
-gradient's three products has a derivative by both of its factors. They are conventions, fixed so that a budget means
+gradient's three products has a derivative by both of its factors. What else a method computes (factorizations, eigenvalues, Gram matrices) is priced by its
+multiplications, relative to those of the gradient. They are conventions, fixed so that a budget means
 the same on every machine; what an evaluation costs in seconds is in the timing file.
 """
 
@@ -46,6 +47,15 @@ class Work:
         """Add one Hessian-vector product over ``samples`` samples."""
         self.products += 1
         self.gradient_equivalents += PRODUCT_PRICE * samples / self.unit_samples
+
+    def count_multiplications(self, count: float, per_sample_gradient: float) -> None:
+        """Add other work, such as factorizations, by its multiplications.
+
+        Args:
+            count: Multiplications.
+            per_sample_gradient: Multiplications of the gradient of one sample, three forward passes.
+        """
+        self.gradient_equivalents += count / (per_sample_gradient * self.unit_samples)
 
     def counts(self) -> dict[str, Any]:
         """Return the totals by name, without the unit."""

@@ -1,0 +1,143 @@
+"""The layerwise Newton direction, averaged over samples: closed form, nearly the price of a gradient.
+
+Derived in docs/methods.md, section 1. For a weight that a sample uses once, the diagonal block of one sample's Hessian
+is exactly (h̃ h̃ᵀ) ⊗ A with A = ∇²_a L. In a piecewise-linear network A = J̃ᵀJ̃ with J̃ = Mᵀ ∂z/∂a of C rows, so
+
+    (‖h̃‖² A + ρ)⁻¹ δ = J̃ᵀ (S + ρ)⁻¹ q,   S = ‖h̃‖² J̃ J̃ᵀ,   δ = J̃ᵀ q,
+
+is one solve of C × C per sample and layer. With the adjustment ``flat`` the divisor is τS² + S + ρ, τ = 1/σ.
+"""
+
+import torch
+
+from secondorder.curvature.activation_hessian import LossFunction
+from secondorder.curvature.adjustments import AdjustmentName, divisor
+from secondorder.curvature.exact_hessian import PerSampleHessians
+from secondorder.curvature.gauss_newton import LayerJacobian, OutputJacobian, output_jacobian
+from secondorder.curvature.layers import Network
+from secondorder.curvature.parameter_vectors import assembled, layer_matrix
+from secondorder.errors import CapabilityError, ConfigurationError
+
+
+def check_layerwise(network: Network) -> None:
+    """Check that each weight is used once per sample, in a linear layer.
+
+    Raises:
+        CapabilityError: Naming the module that is used otherwise.
+    """
+    for layer in network.layers:
+        if layer.coordinates == "direct" or layer.uses != 1:
+            raise CapabilityError(
+                f"module {layer.name!r}: the layerwise form needs weights that a sample uses once, so dense layers; "
+                "use the joint Gauss-Newton form"
+            )
+
+
+def layerwise_direction(
+    network: Network,
+    loss_fn: LossFunction,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    damping: float,
+    adjustment: AdjustmentName = "absolute",
+    weight_decay: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the mean over samples and blocks of −φ(H_i)⁻¹ (g_i + λθ), with the loss and its gradient.
+
+    A piecewise-linear network takes the solves above; any other one the eigenvalues of every block.
+
+    Args:
+        network: The network, taken apart.
+        loss_fn: A mean over the samples, unweighted.
+        inputs: Inputs, batch first.
+        targets: Targets, batch first.
+        damping: μ.
+        adjustment: φ; see :mod:`secondorder.curvature.adjustments`.
+        weight_decay: λ.
+
+    Returns:
+        Direction [P], loss [], gradient of the batch's loss [P].
+
+    Raises:
+        CapabilityError: A weight is not used once per sample.
+        ConfigurationError: There is no such adjustment, or damping and regularization are 0 together.
+    """
+    check_layerwise(network)
+    divisor(inputs.new_zeros(1), adjustment, damping, weight_decay)
+    if damping + weight_decay <= 0:
+        raise ConfigurationError("damping and weight_decay are 0, so the blocks are singular; give damping")
+    if network.piecewise_linear:
+        jacobian = output_jacobian(network, loss_fn, inputs, targets)
+        if jacobian.factors.remainder is None:
+            step = _piecewise_linear_direction(jacobian, damping, adjustment, weight_decay)
+            return step, jacobian.loss, jacobian.pulled_back(jacobian.factors.residual)
+    hessians = PerSampleHessians(
+        network.module, loss_fn, inputs, targets, "layerwise", same_function=network.same_function, network=network
+    )
+    step = hessians.mean_newton_direction(damping, adjustment, weight_decay)
+    return step, hessians.losses.mean(), hessians.mean_gradient()
+
+
+def _piecewise_linear_direction(
+    jacobian: OutputJacobian, damping: float, adjustment: AdjustmentName, weight_decay: float
+) -> torch.Tensor:
+    batch, classes = jacobian.factors.residual.shape
+    rho = damping + weight_decay
+    # The factors are those of the mean loss; a sample's own loss has B times its curvature and B times its gradient.
+    root = batch**0.5
+    residual = root * jacobian.factors.residual
+    rows = torch.stack([layer.rows[:, :, 0] @ layer.rows[:, :, 0].mT for layer in jacobian.layers])
+    squares = torch.stack([layer.inputs[:, 0].square().sum(1) for layer in jacobian.layers])
+    small = batch * squares[:, :, None, None] * rows
+    identity = torch.eye(classes, dtype=small.dtype, device=small.device)
+    system = small + rho * identity
+    tau = None
+    if adjustment == "flat":
+        traces = small.diagonal(dim1=2, dim2=3).sum((0, 2))
+        tau = (traces / small.square().sum((0, 2, 3)).clamp(min=torch.finfo(small.dtype).tiny))[None, :, None, None]
+        system = system + tau * (small @ small)
+    right = residual.expand(len(small), -1, -1)[..., None]
+    if weight_decay:
+        right = torch.cat([right, _of_decay(jacobian, small, tau, root)], dim=-1)
+    solved = torch.linalg.solve(system, right)
+    parameters = torch.cat([parameter.detach().flatten() for parameter in jacobian.network.parameters])
+    matrices = []
+    for position, layer in enumerate(jacobian.layers):
+        weights = root * solved[position, :, :, 0] / batch
+        if weight_decay:
+            # φ⁻¹ λz = (z − ‖h̃‖² J̃ᵀ (…)⁻¹ (I + τS) J̃ z) λ/ρ with z = W h̃ / ‖h̃‖²; its first part is in the end's λ/ρ θ.
+            weights = weights - root * (weight_decay / rho) * solved[position, :, :, 1] / batch
+        matrices.append(layer.pulled_back(weights))
+    step = assembled(jacobian.network, matrices, jacobian.direct.new_zeros(0), parameters)
+    return -(step + (weight_decay / rho) * parameters)
+
+
+def _of_decay(jacobian: OutputJacobian, small: torch.Tensor, tau: torch.Tensor | None, root: float) -> torch.Tensor:
+    """Return (I + τS) J̃ W h̃ of every layer and sample, shape [L, B, C, 1]."""
+    parameters = torch.cat([parameter.detach().flatten() for parameter in jacobian.network.parameters])
+    moved = torch.stack([_moved(layer, layer_matrix(parameters, layer.layer)) for layer in jacobian.layers])[..., None]
+    moved = root * moved
+    return moved if tau is None else moved + tau * (small @ moved)
+
+
+def _moved(layer: LayerJacobian, matrix: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("bca,ba->bc", layer.rows[:, :, 0], layer.inputs[:, 0] @ matrix.T)
+
+
+def layerwise_multiplications(network: Network, batch: int, outputs: int) -> float:
+    """Return the multiplications of a direction beyond those of a gradient of the batch.
+
+    Of a piecewise-linear network the rows of J̃, the small matrices and their solves; of any other the second
+    derivatives and the eigenvalue problems of the blocks (4.5 n³ each).
+
+    Args:
+        network: The network.
+        batch: B.
+        outputs: C.
+    """
+    widths = [layer.output_features for layer in network.layers]
+    if network.piecewise_linear:
+        small = sum(outputs**2 * width + outputs**3 / 3 for width in widths)
+        return batch * (outputs * network.inner_multiplications + small)
+    blocks = sum(4.5 * width**3 for width in widths)
+    return batch * (2 * sum(widths) * network.inner_multiplications + blocks)

@@ -1,0 +1,334 @@
+"""Newton's method with the exact stochastic Hessian, in four variants.
+
+Source: a reading of Mehouachi & Kasmi 2021 ("Exact Stochastic Second Order Deep Learning", abstract only); the variants
+and their closed forms are derived in docs/methods.md, section 1. Damping adapts by the Levenberg-Marquardt rule of
+Martens 2010, section 4.1: μ shrinks by 2/3 where the actual decrease is above 3/4 of what the quadratic model predicts,
+and grows by 3/2 where it is below 1/4; a step that raises the objective is taken back.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
+from secondorder.curvature.exact_hessian import ExactHessian, PerSampleHessians
+from secondorder.curvature.gauss_newton import (
+    OutputJacobian,
+    gauss_newton_direction,
+    gauss_newton_multiplications,
+    output_jacobian,
+)
+from secondorder.curvature.lanczos import lanczos
+from secondorder.curvature.layers import Network, take_apart
+from secondorder.curvature.layerwise import check_layerwise, layerwise_direction, layerwise_multiplications
+from secondorder.errors import CapabilityError, ConfigurationError
+from secondorder.optim.protocol import StepResult
+from secondorder.settings import setting
+from secondorder.training.objective import Objective
+
+Variant = Literal["per_sample", "layerwise", "joint_hessian", "joint_gauss_newton"]
+LARGEST_PER_SAMPLE_NUMBERS = 5e8
+LARGEST_GAUSS_NEWTON_ROWS = 20_000
+
+_EIGEN_PRICE = 4.5
+"""Multiplications of all eigenvalues and eigenvectors of an r × r matrix, over r³ (Golub & Van Loan 2013, 8.3.1)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of exact Newton."""
+
+    variant: Variant = setting(
+        "joint_gauss_newton",
+        "`per_sample`: mean of every sample's own direction, full coupling, dense networks. `layerwise`: the same from "
+        "the diagonal blocks of the layers, for weights that a sample uses once. `joint_hessian`: the direction of the "
+        "batch's Hessian, by its eigenvalues, or in a Krylov space where it has too many. `joint_gauss_newton`: of its "
+        "Gauss-Newton part, for few outputs.",
+    )
+    adjustment: AdjustmentName = setting(
+        "absolute",
+        "What a step divides by in each eigendirection: `newton` Λ, `absolute` |Λ|, `positive` max(Λ, 0), `flat` more "
+        "than |Λ| where sharp and less where negative. The Gauss-Newton part has no negative Λ and takes Λ.",
+    )
+    learning_rate: float = setting(1.0, "Length of a step in Newton directions; 1 is the full step.", above=0)
+    damping: float = setting(0.1, "μ, added to every divisor: it holds the step; where it adapts, its start.", above=0)
+    adapt_damping: bool = setting(False, "Adapt the damping by the Levenberg-Marquardt rule.")
+    weight_decay: float = setting(0.0, "Regularization λ of the objective, λ/2 ‖θ‖² over all parameters.", at_least=0)
+    momentum: float = setting(0.0, "Momentum m: v ← m v + d; θ ← θ + η v.", at_least=0, below=1)
+    largest_rank: int = setting(
+        1000, "`joint_hessian` takes all eigenvalues of up to this many coordinates, and Lanczos beyond.", at_least=1
+    )
+    krylov_steps: int = setting(20, "Products of `joint_hessian` in the Krylov space, beyond that.", at_least=1)
+
+    def __post_init__(self) -> None:
+        """Refuse adjustments that a variant cannot make."""
+        if self.variant == "joint_gauss_newton" and self.adjustment == "flat":
+            raise ConfigurationError(
+                "adjustment is 'flat' and variant 'joint_gauss_newton', which does not know eigenvalues; use 'absolute'"
+            )
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A direction with what it was computed from.
+
+    Attributes:
+        step: d, shape [P].
+        loss: The objective's loss, 0-dimensional.
+        gradient: Gradient of the objective and the regularization, shape [P].
+        multiplications: Work beyond that of the gradient.
+        diagnostics: Numbers worth a curve.
+        jacobian: J̃ of the batch, for the Gauss-Newton form's own prediction; None for the others.
+    """
+
+    step: torch.Tensor
+    loss: torch.Tensor
+    gradient: torch.Tensor
+    multiplications: float
+    diagnostics: Mapping[str, float | torch.Tensor]
+    jacobian: OutputJacobian | None = None
+
+
+class ExactNewton:
+    """Exact Newton over ``parameters``.
+
+    Args:
+        parameters: The parameters, all that the model trains.
+        settings: The settings.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], settings: Settings) -> None:
+        self._parameters = list(parameters)
+        self._settings = settings
+        self._damping = settings.damping
+        self._velocity: torch.Tensor | None = None
+        self._network: Network | None = None
+        self._checked = False
+
+    def step(self, objective: Objective, schedule_factor: float) -> StepResult:
+        """Take one step; see the protocol."""
+        settings = self._settings
+        network = self._network_of(objective)
+        found = self._direction(network, objective)
+        objective.work.count_gradient(len(objective.inputs))
+        objective.work.count_multiplications(found.multiplications, 3 * network.multiplications)
+        step = found.step
+        if settings.momentum:
+            self._velocity = step if self._velocity is None else settings.momentum * self._velocity + step
+            step = self._velocity
+        step = settings.learning_rate * schedule_factor * step
+        slope = found.gradient @ found.step
+        diagnostics = {"damping": self._damping, "slope": slope, **found.diagnostics}
+        if settings.adapt_damping:
+            diagnostics |= self._move_and_adapt(objective, found, step)
+        else:
+            self._move(step)
+        return StepResult(found.loss, diagnostics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return damping and velocity."""
+        return {"damping": self._damping, "velocity": self._velocity}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state."""
+        self._damping = state["damping"]
+        self._velocity = state["velocity"]
+
+    def _network_of(self, objective: Objective) -> Network:
+        """Return the objective's network, taken apart and checked at the first step."""
+        if self._network is not None and self._network.module is objective.model:
+            return replace(self._network, same_function=objective.same_function)
+        settings = self._settings
+        network = take_apart(
+            objective.model,
+            objective.inputs,
+            objective.same_function,
+            dense_only=settings.variant in ("layerwise", "per_sample"),
+        )
+        if settings.variant != "joint_gauss_newton" and objective.penalty:
+            raise CapabilityError(
+                f"exact_newton: the problem's objective has a penalty of {objective.penalty:g} on its weights, which "
+                f"the variant {settings.variant!r} cannot represent; use 'joint_gauss_newton'"
+            )
+        if settings.variant == "per_sample":
+            _check_per_sample(network)
+        elif settings.variant == "layerwise":
+            check_layerwise(network)
+        self._network = network
+        return network
+
+    def _direction(self, network: Network, objective: Objective) -> Direction:
+        functions = {
+            "per_sample": self._per_sample,
+            "layerwise": self._layerwise,
+            "joint_hessian": self._joint_hessian,
+            "joint_gauss_newton": self._joint_gauss_newton,
+        }
+        found = functions[self._settings.variant](network, objective)
+        self._checked = True
+        return found
+
+    def _per_sample(self, network: Network, objective: Objective) -> Direction:
+        settings = self._settings
+        hessians = PerSampleHessians(
+            network.module,
+            objective.loss_function,
+            objective.inputs,
+            objective.targets,
+            same_function=objective.same_function,
+            network=network,
+            check=not self._checked,
+        )
+        step = hessians.mean_newton_direction(self._damping, settings.adjustment, settings.weight_decay)
+        gradient = hessians.mean_gradient()
+        work = _second_derivatives(network) + (1 + _EIGEN_PRICE) * hessians.rank**3
+        return Direction(
+            step,
+            hessians.losses.mean(),
+            self._with_decay(gradient),
+            len(objective.inputs) * work,
+            {"negative_curvature": (hessians.eigenvalues()[:, 0] < 0).double().mean()},
+        )
+
+    def _layerwise(self, network: Network, objective: Objective) -> Direction:
+        settings = self._settings
+        step, loss, gradient = layerwise_direction(
+            network,
+            objective.loss_function,
+            objective.inputs,
+            objective.targets,
+            self._damping,
+            settings.adjustment,
+            settings.weight_decay,
+        )
+        outputs = network.layers[-1].output_features
+        work = layerwise_multiplications(network, len(objective.inputs), outputs)
+        return Direction(step, loss, self._with_decay(gradient), work, {})
+
+    def _joint_hessian(self, network: Network, objective: Objective) -> Direction:
+        settings = self._settings
+        hessian = ExactHessian(
+            network.module,
+            objective.loss_function,
+            objective.inputs,
+            objective.targets,
+            same_function=objective.same_function,
+            network=network,
+            check=not self._checked,
+        )
+        gradient = self._with_decay(hessian.gradient)
+        work = len(objective.inputs) * _second_derivatives(network)
+        if hessian.rank <= settings.largest_rank:
+            step = hessian.newton_direction(self._damping, settings.adjustment, settings.weight_decay)
+            work += (1 + _EIGEN_PRICE) * hessian.rank**3
+            smallest = hessian.eigenvalues()[0]
+            return Direction(step, hessian.loss, gradient, work, {"smallest_eigenvalue": smallest})
+        krylov = lanczos(hessian.matvec, gradient, settings.krylov_steps)
+        values, vectors, residuals = krylov.eigenpairs()
+        along = divide(vectors.T @ gradient, divisor(values, settings.adjustment, self._damping, settings.weight_decay))
+        work += len(values) * len(objective.inputs) * 3 * 3 * network.multiplications
+        numbers: dict[str, float | torch.Tensor] = {
+            "smallest_eigenvalue": values[0],
+            "krylov_residual": residuals.max() / values.abs().max().clamp(min=torch.finfo(values.dtype).tiny),
+        }
+        return Direction(-(vectors @ along), hessian.loss, gradient, work, numbers)
+
+    def _joint_gauss_newton(self, network: Network, objective: Objective) -> Direction:
+        settings = self._settings
+        batch = len(objective.inputs)
+        jacobian = output_jacobian(network, objective.loss_function, objective.inputs, objective.targets)
+        outputs = jacobian.factors.residual.shape[1]
+        if batch * outputs > LARGEST_GAUSS_NEWTON_ROWS:
+            raise CapabilityError(
+                f"exact_newton: 'joint_gauss_newton' factorizes a matrix of batch × outputs, {batch} × {outputs}, of "
+                f"up to {LARGEST_GAUSS_NEWTON_ROWS} rows; use a smaller batch"
+            )
+        step = gauss_newton_direction(jacobian, self._damping, settings.weight_decay, objective.penalty)
+        gradient = self._with_decay(jacobian.pulled_back(jacobian.factors.residual))
+        loss = jacobian.loss
+        if objective.penalty:
+            for parameter, part in zip(self._parameters, _split(gradient, self._parameters), strict=True):
+                if parameter.ndim > 1:
+                    part += objective.penalty * parameter.detach().flatten()
+                    loss = loss + objective.penalty / 2 * parameter.detach().square().sum()
+        return Direction(
+            step, loss, gradient, gauss_newton_multiplications(network, batch, outputs), {}, jacobian=jacobian
+        )
+
+    def _with_decay(self, gradient: torch.Tensor) -> torch.Tensor:
+        if not self._settings.weight_decay:
+            return gradient
+        return gradient + self._settings.weight_decay * parameters_to_vector(self._parameters).detach()
+
+    @torch.no_grad()
+    def _move(self, step: torch.Tensor) -> None:
+        vector_to_parameters(parameters_to_vector(self._parameters) + step, self._parameters)
+
+    def _move_and_adapt(self, objective: Objective, found: Direction, step: torch.Tensor) -> dict[str, float]:
+        """Take the step, compare its decrease with the quadratic model's, and adapt the damping."""
+        decay = self._settings.weight_decay
+        before = parameters_to_vector(self._parameters).detach().clone()
+        curvature = self._curvature_along(objective, found, step) + decay * float(step @ step)
+        predicted = float(found.gradient @ step) + curvature / 2
+        self._move(step)
+        after = before + step
+        actual = float(objective.loss() - found.loss) + decay / 2 * float(after @ after - before @ before)
+        ratio = actual / predicted if predicted < 0 else float("-inf")
+        if ratio > 0.75:
+            self._damping *= 2 / 3
+        elif not ratio >= 0.25:
+            self._damping *= 3 / 2
+        if not actual <= 0:
+            self._move(before - parameters_to_vector(self._parameters).detach())
+            if self._velocity is not None:
+                self._velocity = torch.zeros_like(self._velocity)
+        return {"decrease_ratio": ratio if predicted < 0 else float("nan")}
+
+    def _curvature_along(self, objective: Objective, found: Direction, step: torch.Tensor) -> float:
+        """Return the model's sᵀ H s: of the Gauss-Newton part where that is the model, of the Hessian otherwise."""
+        if found.jacobian is None:
+            return float(step @ objective.hessian_vector_product(step))
+        weights = torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in self._parameters]).to(step)
+        of_penalty = objective.penalty * float(step @ (weights * step)) if objective.penalty else 0.0
+        return float(found.jacobian.applied(step).square().sum()) + of_penalty
+
+
+def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> ExactNewton:
+    """Return exact Newton over ``parameters``."""
+    return ExactNewton(parameters, settings)
+
+
+def _check_per_sample(network: Network) -> None:
+    """Check that a network is dense, and its Hessians not too many numbers.
+
+    Raises:
+        CapabilityError: Naming the module that is not dense, or the numbers that the Hessians would need.
+    """
+    for layer in network.layers:
+        if layer.coordinates == "direct":
+            raise CapabilityError(
+                f"exact_newton: 'per_sample' is for dense networks, and module {layer.name!r} is no linear layer; use "
+                "'joint_gauss_newton'"
+            )
+    coordinates = sum(layer.uses * (layer.output_features + layer.input_features) for layer in network.layers[1:])
+    coordinates += network.layers[0].uses * network.layers[0].output_features
+    numbers = network.batch_size * coordinates**2
+    if numbers > LARGEST_PER_SAMPLE_NUMBERS:
+        raise CapabilityError(
+            f"exact_newton: 'per_sample' needs {network.batch_size} matrices of {coordinates} rows, {numbers:.1e} "
+            f"numbers of at most {LARGEST_PER_SAMPLE_NUMBERS:.0e}; use a smaller batch or 'layerwise'"
+        )
+
+
+def _second_derivatives(network: Network) -> float:
+    """Return the multiplications of all rows of second derivatives of one sample: two passes for each."""
+    rows = sum(layer.uses * layer.output_features for layer in network.activation_layers)
+    rows += sum(layer.size for layer in network.direct_layers)
+    return 2.0 * rows * network.inner_multiplications
+
+
+def _split(vector: torch.Tensor, parameters: list[torch.nn.Parameter]) -> tuple[torch.Tensor, ...]:
+    return torch.split(vector, [parameter.numel() for parameter in parameters])
