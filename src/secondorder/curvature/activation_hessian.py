@@ -88,10 +88,8 @@ def activation_hessian(
             are right, and nothing else.
 
     Raises:
-        InputError: The loss is not finite, not 0-dimensional, or refuses outputs and targets.
         CapabilityError: An operation of the network has no second derivative, or changes in place what one needs.
     """
-    check_loss(network, loss_fn, inputs, targets)
     gauss_newton = curvature == "ggn"
     separate = per_sample or gauss_newton
     passed = perturbed_forward(network, inputs, coupled=coupled and not gauss_newton, separate=separate)

@@ -16,6 +16,7 @@ from secondorder.curvature.activation_hessian import (
     CurvatureName,
     LossFunction,
     activation_hessian,
+    check_loss,
 )
 from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
 from secondorder.curvature.coordinates import LayerCoordinates, curvature_in_coordinates
@@ -49,6 +50,7 @@ class ClosedFormHessians:
         same_function: Context in which every evaluation of the model is the same function, where dropout is in training
             mode.
         network: The model, where it has been taken apart already; the context is then the network's own.
+        check: Whether to check that the loss is one finite number.
 
     Raises:
         InputError: Inputs, targets, loss and parameters do not fit each other.
@@ -69,6 +71,7 @@ class ClosedFormHessians:
         per_sample: bool,
         same_function: SameFunction | None,
         network: Network | None,
+        check: bool,
     ) -> None:
         for name, value, known in (
             ("coupling", coupling, ("full", "layerwise")),
@@ -77,6 +80,8 @@ class ClosedFormHessians:
             if value not in known:
                 raise ConfigurationError(f"{name} is {value!r}; it must be {' or '.join(known)}")
         self._network = network or take_apart(model, inputs, same_function)
+        if check:
+            check_loss(self._network, loss_fn, inputs, targets)
         self._loss_fn, self._inputs, self._targets = loss_fn, inputs, targets
         self._coupling, self._curvature = coupling, curvature
         # Where no weight is used twice, a layer's own block does not know how its input moves.
@@ -258,7 +263,7 @@ class ExactHessian(ClosedFormHessians):
         curvature: See there.
         same_function: See there.
         network: See there.
-        check: Compare with a double-backward product; an optimizer does so at its first step.
+        check: Check the loss, and compare with a double-backward product; an optimizer does so at its first step.
 
     Raises:
         InputError: See there.
@@ -288,6 +293,7 @@ class ExactHessian(ClosedFormHessians):
             per_sample=False,
             same_function=same_function,
             network=network,
+            check=check,
         )
         if check:
             self._check()
@@ -473,7 +479,7 @@ class PerSampleHessians(ClosedFormHessians):
         curvature: See there.
         same_function: See there.
         network: See there.
-        check: Compare the sum of all samples' products with double backward, as :class:`ExactHessian` does.
+        check: Check the loss, and compare as :class:`ExactHessian` does, on the first two samples.
     """
 
     def __init__(
@@ -499,6 +505,7 @@ class PerSampleHessians(ClosedFormHessians):
             per_sample=True,
             same_function=same_function,
             network=network,
+            check=check,
         )
         if check:
             ExactHessian(model, loss_fn, inputs[:2], targets[:2], coupling, curvature, same_function=same_function)

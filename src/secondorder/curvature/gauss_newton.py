@@ -1,4 +1,4 @@
-"""The joint Gauss-Newton direction of a mini-batch, by one Cholesky factorization of a BC × BC matrix.
+"""The joint Gauss-Newton direction of a mini-batch, by one Cholesky factorization of a Bk × Bk matrix.
 
 Derived in docs/methods.md, section 1. With ∇²_z L = M Mᵀ, ∇_z L = M q and J̃ = Mᵀ ∂z/∂θ, the Gauss-Newton matrix is J̃ᵀJ̃
 and the gradient J̃ᵀq. For a diagonal D of regularization and damping and what else the objective's gradient holds, w,
@@ -6,7 +6,7 @@ and the gradient J̃ᵀq. For a diagonal D of regularization and damping and wha
     d = −(J̃ᵀJ̃ + D)⁻¹ (J̃ᵀq + w) = −D⁻¹ (w + J̃ᵀ x),   x = (I + J̃ D⁻¹ J̃ᵀ)⁻¹ (q − J̃ D⁻¹ w).
 
 This push-through form does not cancel in float32. J̃ is never formed: of a linear layer used once per sample it is
-j ⊗ h̃ with j of n_out numbers for each of the BC rows, and J̃ J̃ᵀ the product, entry by entry, of two Gram matrices.
+j ⊗ h̃ with j of n_out numbers for each of the Bk rows, and J̃ J̃ᵀ the product, entry by entry, of two Gram matrices.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class LayerJacobian:
 
     Attributes:
         layer: The layer.
-        rows: j = Mᵀ ∂z/∂a, shape [B, C, uses, n_out].
+        rows: j = Mᵀ ∂z/∂a, shape [B, k, uses, n_out].
         inputs: h̃, shape [B, uses, n_in'].
     """
 
@@ -37,26 +37,27 @@ class LayerJacobian:
     inputs: torch.Tensor
 
     def applied(self, matrix: torch.Tensor) -> torch.Tensor:
-        """Return J̃ dW̃, shape [B, C]."""
+        """Return J̃ dW̃, shape [B, k]."""
         moved = self.inputs @ matrix.T
         return torch.einsum("bcma,bma->bc", self.rows, moved)
 
     def pulled_back(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return J̃ᵀ x as dW̃, shape [n_out, n_in'], for x of shape [B, C]."""
+        """Return J̃ᵀ x as dW̃, shape [n_out, n_in'], for x of shape [B, k]."""
         along = torch.einsum("bc,bcma->bma", weights, self.rows)
         return along.flatten(0, 1).T @ self.inputs.flatten(0, 1)
 
-    def gram(self, divisors: torch.Tensor) -> torch.Tensor:
-        """Return J̃ D⁻¹ J̃ᵀ, shape [BC, BC], for D the same in every row of dW̃, shape [n_in']."""
-        batch, classes, uses, _ = self.rows.shape
+    def add_gram(self, system: torch.Tensor, divisors: torch.Tensor) -> None:
+        """Add J̃ D⁻¹ J̃ᵀ to ``system``, shape [Bk, Bk], for D the same in every row of dW̃, shape [n_in']."""
+        batch, columns, uses, _ = self.rows.shape
         scaled = self.inputs / divisors.sqrt()
         if uses == 1:
-            of_rows = self.rows.reshape(batch * classes, -1)
+            of_rows = self.rows.reshape(batch * columns, -1)
             of_inputs = scaled[:, 0] @ scaled[:, 0].T
-            product = (of_rows @ of_rows.T).view(batch, classes, batch, classes)
-            return product.mul_(of_inputs[:, None, :, None]).view(batch * classes, -1)
-        full = torch.einsum("bcma,bmk->bcak", self.rows, scaled).reshape(batch * classes, -1)
-        return full @ full.T
+            shape = (batch, columns, batch, columns)
+            system.view(shape).addcmul_((of_rows @ of_rows.T).view(shape), of_inputs[:, None, :, None])
+        else:
+            full = torch.einsum("bcma,bmk->bcak", self.rows, scaled).reshape(batch * columns, -1)
+            system.addmm_(full, full.T)
 
 
 @dataclass
@@ -66,7 +67,7 @@ class OutputJacobian:
     Attributes:
         network: The network.
         layers: The linear layers that are seen through their activations.
-        direct: J̃ of the direct parameters, shape [B, C, p].
+        direct: J̃ of the direct parameters, shape [B, k, p].
         factors: M and q.
         loss: The loss, 0-dimensional.
     """
@@ -77,15 +78,19 @@ class OutputJacobian:
     factors: OutputFactors
     loss: torch.Tensor
 
+    def gradient(self) -> torch.Tensor:
+        """Return J̃ᵀ q, shape [P]: the gradient of the loss, but for the factors' remainder."""
+        return self.pulled_back(self.factors.residual)
+
     def applied(self, vector: torch.Tensor) -> torch.Tensor:
-        """Return J̃ v, shape [B, C], for v of shape [P]: vᵀ J̃ᵀJ̃ v is its squared length."""
+        """Return J̃ v, shape [B, k], for v of shape [P]: vᵀ J̃ᵀJ̃ v is its squared length."""
         total = self.direct @ direct_part(vector, self.network.direct_layers)
         for layer in self.layers:
             total = total + layer.applied(layer_matrix(vector, layer.layer))
         return total
 
     def pulled_back(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return J̃ᵀ x, shape [P], for x of shape [B, C]; of q it is the gradient, up to the factors' remainder."""
+        """Return J̃ᵀ x, shape [P], for x of shape [B, k]."""
         matrices = [layer.pulled_back(weights) for layer in self.layers]
         return assembled(self.network, matrices, torch.einsum("bc,bcp->p", weights, self.direct), weights[0])
 
@@ -109,16 +114,16 @@ def output_jacobian(
     batch = len(inputs)
     seeds = factors.factor.permute(2, 0, 1).reshape(-1, *passed.outputs.shape)
     rows = batched_gradients(passed.outputs, [*leaves, *passed.direct], seeds)
-    classes, position, layers = len(seeds), 0, []
+    columns, position, layers = len(seeds), 0, []
     for layer in passed.activations:
         own = rows[position : position + len(layer.epsilons)]
         position += len(own)
         width = layer.layer.output_features
-        joined = torch.cat([row.reshape(classes, batch, -1, width) for row in own], dim=2) if own else None
+        joined = torch.cat([row.reshape(columns, batch, -1, width) for row in own], dim=2) if own else None
         if joined is not None:
             layers.append(LayerJacobian(layer.layer, joined.transpose(0, 1), layer.extended_inputs()))
-    direct = [row.reshape(classes, batch, -1) for row in rows[position:]]
-    joined_direct = torch.cat(direct, dim=2) if direct else loss.new_zeros(classes, batch, 0)
+    direct = [row.reshape(columns, batch, -1) for row in rows[position:]]
+    joined_direct = torch.cat(direct, dim=2) if direct else loss.new_zeros(columns, batch, 0)
     return OutputJacobian(network, layers, joined_direct.transpose(0, 1), factors, loss)
 
 
@@ -153,27 +158,32 @@ def gauss_newton_direction(
         ]
     )
     divisors = regularization + damping
-    classes = jacobian.factors.residual.shape
-    system = torch.eye(classes.numel(), dtype=divisors.dtype, device=divisors.device)
+    shape = jacobian.factors.residual.shape
+    system = divisors.new_zeros(shape.numel(), shape.numel())
+    system.diagonal().fill_(1)
     for layer in jacobian.layers:
-        system += layer.gram(layer_matrix(divisors, layer.layer)[0])
+        layer.add_gram(system, layer_matrix(divisors, layer.layer)[0])
     if jacobian.direct.shape[2]:
         scaled = jacobian.direct / direct_part(divisors, network.direct_layers).sqrt()
-        scaled = scaled.reshape(classes.numel(), -1)
-        system += scaled @ scaled.T
-    other = _other_gradient(jacobian, regularization)
+        scaled = scaled.reshape(shape.numel(), -1)
+        system.addmm_(scaled, scaled.T)
+    other = _other_gradient(jacobian, weight_decay, penalty, regularization)
     right = jacobian.factors.residual
     if other is not None:
         right = right - jacobian.applied(other / divisors)
-    solved = torch.cholesky_solve(right.reshape(-1, 1), torch.linalg.cholesky(system)).view(classes)
+    # Without a check, which would wait for the device: what is not finite gives a direction that is not.
+    factor = torch.linalg.cholesky_ex(system).L
+    solved = torch.cholesky_solve(right.reshape(-1, 1), factor).view(shape)
     step = jacobian.pulled_back(solved)
     return -(step if other is None else step + other) / divisors
 
 
-def _other_gradient(jacobian: OutputJacobian, regularization: torch.Tensor) -> torch.Tensor | None:
+def _other_gradient(
+    jacobian: OutputJacobian, weight_decay: float, penalty: float, regularization: torch.Tensor
+) -> torch.Tensor | None:
     """Return w, what the objective's gradient holds besides J̃ᵀq; None for nothing."""
     other = None
-    if bool(regularization.any()):
+    if weight_decay or penalty:
         parameters = torch.cat([parameter.detach().flatten() for parameter in jacobian.network.parameters])
         other = regularization * parameters
     if jacobian.factors.remainder is not None:
@@ -184,7 +194,7 @@ def _other_gradient(jacobian: OutputJacobian, regularization: torch.Tensor) -> t
     return other
 
 
-def gauss_newton_multiplications(network: Network, batch: int, outputs: int) -> float:
+def gauss_newton_multiplications(network: Network, batch: int, columns: int) -> float:
     """Return the multiplications of a direction beyond those of a gradient of the batch.
 
     The rows of J̃, its Gram matrix and the Cholesky factorization.
@@ -192,9 +202,9 @@ def gauss_newton_multiplications(network: Network, batch: int, outputs: int) -> 
     Args:
         network: The network.
         batch: B.
-        outputs: C.
+        columns: k, rows of J̃ per sample.
     """
-    rows = batch * outputs
+    rows = batch * columns
     widths: Sequence[int] = [layer.output_features * layer.uses for layer in network.activation_layers]
     gram = rows**2 * (sum(widths) + sum(layer.size for layer in network.direct_layers))
     return rows * network.inner_multiplications + gram + rows**3 / 6

@@ -1,12 +1,15 @@
 """The layerwise Newton direction, averaged over samples: closed form, nearly the price of a gradient.
 
 Derived in docs/methods.md, section 1. For a weight that a sample uses once, the diagonal block of one sample's Hessian
-is exactly (h̃ h̃ᵀ) ⊗ A with A = ∇²_a L. In a piecewise-linear network A = J̃ᵀJ̃ with J̃ = Mᵀ ∂z/∂a of C rows, so
+is exactly (h̃ h̃ᵀ) ⊗ A with A = ∇²_a L. In a piecewise-linear network A = J̃ᵀJ̃ with J̃ = Mᵀ ∂z/∂a of k rows, so
 
     (‖h̃‖² A + ρ)⁻¹ δ = J̃ᵀ (S + ρ)⁻¹ q,   S = ‖h̃‖² J̃ J̃ᵀ,   δ = J̃ᵀ q,
 
-is one solve of C × C per sample and layer. With the adjustment ``flat`` the divisor is τS² + S + ρ, τ = 1/σ.
+is one solve of k × k per sample and layer. With the adjustment ``flat`` the divisor is τS² + S + ρ, τ = 1/σ.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -17,6 +20,21 @@ from secondorder.curvature.gauss_newton import LayerJacobian, OutputJacobian, ou
 from secondorder.curvature.layers import Network
 from secondorder.curvature.parameter_vectors import assembled, layer_matrix
 from secondorder.errors import CapabilityError, ConfigurationError
+
+
+@dataclass(frozen=True)
+class LayerwiseDirection:
+    """A direction with what it was computed from.
+
+    Attributes:
+        step: d, shape [P].
+        loss: The loss of the batch, 0-dimensional.
+        gradient: Computes the gradient of the batch's loss, shape [P].
+    """
+
+    step: torch.Tensor
+    loss: torch.Tensor
+    gradient: Callable[[], torch.Tensor]
 
 
 def check_layerwise(network: Network) -> None:
@@ -41,8 +59,8 @@ def layerwise_direction(
     damping: float,
     adjustment: AdjustmentName = "absolute",
     weight_decay: float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the mean over samples and blocks of −φ(H_i)⁻¹ (g_i + λθ), with the loss and its gradient.
+) -> LayerwiseDirection:
+    """Return the mean over samples of −φ(H_i)⁻¹ (g_i + λθ), H_i the diagonal blocks of a sample's Hessian.
 
     A piecewise-linear network takes the solves above; any other one the eigenvalues of every block.
 
@@ -54,9 +72,6 @@ def layerwise_direction(
         damping: μ.
         adjustment: φ; see :mod:`secondorder.curvature.adjustments`.
         weight_decay: λ.
-
-    Returns:
-        Direction [P], loss [], gradient of the batch's loss [P].
 
     Raises:
         CapabilityError: A weight is not used once per sample.
@@ -70,46 +85,44 @@ def layerwise_direction(
         jacobian = output_jacobian(network, loss_fn, inputs, targets)
         if jacobian.factors.remainder is None:
             step = _piecewise_linear_direction(jacobian, damping, adjustment, weight_decay)
-            return step, jacobian.loss, jacobian.pulled_back(jacobian.factors.residual)
+            return LayerwiseDirection(step, jacobian.loss, jacobian.gradient)
     hessians = PerSampleHessians(
         network.module, loss_fn, inputs, targets, "layerwise", same_function=network.same_function, network=network
     )
     step = hessians.mean_newton_direction(damping, adjustment, weight_decay)
-    return step, hessians.losses.mean(), hessians.mean_gradient()
+    return LayerwiseDirection(step, hessians.losses.mean(), hessians.mean_gradient)
 
 
 def _piecewise_linear_direction(
     jacobian: OutputJacobian, damping: float, adjustment: AdjustmentName, weight_decay: float
 ) -> torch.Tensor:
-    batch, classes = jacobian.factors.residual.shape
+    batch = len(jacobian.factors.residual)
     rho = damping + weight_decay
     # The factors are those of the mean loss; a sample's own loss has B times its curvature and B times its gradient.
     root = batch**0.5
-    residual = root * jacobian.factors.residual
     rows = torch.stack([layer.rows[:, :, 0] @ layer.rows[:, :, 0].mT for layer in jacobian.layers])
-    squares = torch.stack([layer.inputs[:, 0].square().sum(1) for layer in jacobian.layers])
+    squares = torch.stack([torch.linalg.vecdot(layer.inputs[:, 0], layer.inputs[:, 0]) for layer in jacobian.layers])
     small = batch * squares[:, :, None, None] * rows
-    identity = torch.eye(classes, dtype=small.dtype, device=small.device)
-    system = small + rho * identity
     tau = None
     if adjustment == "flat":
         traces = small.diagonal(dim1=2, dim2=3).sum((0, 2))
         tau = (traces / small.square().sum((0, 2, 3)).clamp(min=torch.finfo(small.dtype).tiny))[None, :, None, None]
-        system = system + tau * (small @ small)
-    right = residual.expand(len(small), -1, -1)[..., None]
+    system = small.clone() if tau is None else small + tau * (small @ small)
+    system.diagonal(dim1=2, dim2=3).add_(rho)
+    right = root * jacobian.factors.residual.expand(len(small), -1, -1)[..., None]
     if weight_decay:
         right = torch.cat([right, _of_decay(jacobian, small, tau, root)], dim=-1)
-    solved = torch.linalg.solve(system, right)
+    solved = torch.linalg.solve_ex(system, right).result * (root / batch)
+    weights = solved[..., 0]
+    if weight_decay:
+        # φ⁻¹ λz = (z − ‖h̃‖² J̃ᵀ (…)⁻¹ (I + τS) J̃ z) λ/ρ with z = W h̃ / ‖h̃‖²; its first part is in the end's λ/ρ θ.
+        weights = weights - (weight_decay / rho) * solved[..., 1]
+    matrices = [layer.pulled_back(part) for layer, part in zip(jacobian.layers, weights, strict=True)]
+    step = -assembled(jacobian.network, matrices, jacobian.direct[0, 0], jacobian.direct[0, 0])
+    if not weight_decay:
+        return step
     parameters = torch.cat([parameter.detach().flatten() for parameter in jacobian.network.parameters])
-    matrices = []
-    for position, layer in enumerate(jacobian.layers):
-        weights = root * solved[position, :, :, 0] / batch
-        if weight_decay:
-            # φ⁻¹ λz = (z − ‖h̃‖² J̃ᵀ (…)⁻¹ (I + τS) J̃ z) λ/ρ with z = W h̃ / ‖h̃‖²; its first part is in the end's λ/ρ θ.
-            weights = weights - root * (weight_decay / rho) * solved[position, :, :, 1] / batch
-        matrices.append(layer.pulled_back(weights))
-    step = assembled(jacobian.network, matrices, jacobian.direct.new_zeros(0), parameters)
-    return -(step + (weight_decay / rho) * parameters)
+    return step - (weight_decay / rho) * parameters
 
 
 def _of_decay(jacobian: OutputJacobian, small: torch.Tensor, tau: torch.Tensor | None, root: float) -> torch.Tensor:
@@ -124,7 +137,7 @@ def _moved(layer: LayerJacobian, matrix: torch.Tensor) -> torch.Tensor:
     return torch.einsum("bca,ba->bc", layer.rows[:, :, 0], layer.inputs[:, 0] @ matrix.T)
 
 
-def layerwise_multiplications(network: Network, batch: int, outputs: int) -> float:
+def layerwise_multiplications(network: Network, batch: int, columns: int) -> float:
     """Return the multiplications of a direction beyond those of a gradient of the batch.
 
     Of a piecewise-linear network the rows of J̃, the small matrices and their solves; of any other the second
@@ -133,11 +146,11 @@ def layerwise_multiplications(network: Network, batch: int, outputs: int) -> flo
     Args:
         network: The network.
         batch: B.
-        outputs: C.
+        columns: k, rows of J̃ per sample.
     """
     widths = [layer.output_features for layer in network.layers]
     if network.piecewise_linear:
-        small = sum(outputs**2 * width + outputs**3 / 3 for width in widths)
-        return batch * (outputs * network.inner_multiplications + small)
+        small = sum(columns**2 * width + columns**3 / 3 for width in widths)
+        return batch * (columns * network.inner_multiplications + small)
     blocks = sum(4.5 * width**3 for width in widths)
     return batch * (2 * sum(widths) * network.inner_multiplications + blocks)

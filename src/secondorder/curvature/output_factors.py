@@ -21,8 +21,8 @@ class OutputFactors:
     """The factors of each sample's curvature by its C outputs.
 
     Attributes:
-        factor: M, shape [B, C, C].
-        residual: q, shape [B, C].
+        factor: M, shape [B, C, k]: k = C − 1 for cross-entropy, whose curvature has this rank, and k = C otherwise.
+        residual: q, shape [B, k].
         remainder: ∇_z L − M q, shape [B, C]; None where it is 0, as for cross-entropy and squared errors.
     """
 
@@ -80,21 +80,40 @@ def _ignores_some(options: dict[str, Any], targets: torch.Tensor) -> bool:
 
 
 def _of_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, options: dict[str, Any]) -> OutputFactors:
-    classes = outputs.shape[1]
-    weight = outputs.new_ones(classes) if options["weight"] is None else options["weight"].to(outputs)
-    smoothing = options["label_smoothing"]
-    indexed = targets.ndim == 1
-    hard = functional.one_hot(targets, classes).to(outputs) if indexed else targets.to(outputs)
-    weighted = ((1 - smoothing) * hard + smoothing / classes) * weight
-    scale = weighted.sum(1)
-    if options["reduction"] == "mean":
-        scale_of_batch = weight[targets].sum() if indexed else len(outputs)
-        scale, weighted = scale / scale_of_batch, weighted / scale_of_batch
+    scale, soft_targets = _scaled_targets(outputs, targets, options)
     root = scale.sqrt()[:, None]
-    soft_targets = weighted / torch.where(scale > 0, scale, 1)[:, None]
     log_probabilities = functional.log_softmax(outputs.detach(), dim=1)
     # An underflow to 0 would divide 0 by 0; its row of M is as good as 0 either way.
     half = (log_probabilities / 2).exp().clamp(min=torch.finfo(outputs.dtype).tiny ** 0.5)
-    probabilities = log_probabilities.exp()
-    factor = torch.diag_embed(half) - probabilities[:, :, None] * half[:, None, :]
-    return OutputFactors(factor * root[..., None], -root * soft_targets / half, None)
+    factor = torch.diag_embed(half) - log_probabilities.exp()[:, :, None] * half[:, None, :]
+    residual = soft_targets / half
+    # M √p = 0: a reflection takes √p to the unit vector of the likeliest class, whose column is then 0 and is left out.
+    # Of any other class, 1/√p could be large and would spread over all columns.
+    likeliest = half.argmax(dim=1, keepdim=True)
+    mirror = half.scatter_add(1, likeliest, half.new_ones(len(half), 1))
+    twice = 2 / mirror.square().sum(1, keepdim=True)
+    factor = factor - (factor @ mirror[:, :, None]) * (twice * mirror)[:, None, :]
+    residual = residual - (residual * mirror).sum(1, keepdim=True) * twice * mirror
+    columns = torch.arange(outputs.shape[1] - 1, device=outputs.device)
+    kept = columns + (columns >= likeliest)
+    factor = factor.gather(2, kept[:, None, :].expand(-1, outputs.shape[1], -1))
+    return OutputFactors(factor * root[..., None], -root * residual.gather(1, kept), None)
+
+
+def _scaled_targets(
+    outputs: torch.Tensor, targets: torch.Tensor, options: dict[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return w of each sample, shape [B], and its soft targets t, which sum to 1, shape [B, C]."""
+    classes = outputs.shape[1]
+    indexed = targets.ndim == 1
+    hard = functional.one_hot(targets, classes).to(outputs) if indexed else targets.to(outputs)
+    smoothing = options["label_smoothing"]
+    smooth = (1 - smoothing) * hard + smoothing / classes if smoothing else hard
+    mean = options["reduction"] == "mean"
+    if options["weight"] is None:
+        return outputs.new_full((len(outputs),), 1 / len(outputs) if mean else 1.0), smooth
+    weight = options["weight"].to(outputs)
+    weighted = smooth * weight
+    scale = weighted.sum(1)
+    total = (weight[targets].sum() if indexed else len(outputs)) if mean else 1
+    return scale / total, weighted / torch.where(scale > 0, scale, 1)[:, None]

@@ -6,12 +6,12 @@ Martens 2010, section 4.1: μ shrinks by 2/3 where the actual decrease is above 
 and grows by 3/2 where it is below 1/4; a step that raises the objective is taken back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 
 from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
 from secondorder.curvature.exact_hessian import ExactHessian, PerSampleHessians
@@ -24,6 +24,7 @@ from secondorder.curvature.gauss_newton import (
 from secondorder.curvature.lanczos import lanczos
 from secondorder.curvature.layers import Network, take_apart
 from secondorder.curvature.layerwise import check_layerwise, layerwise_direction, layerwise_multiplications
+from secondorder.curvature.products import split_like
 from secondorder.errors import CapabilityError, ConfigurationError
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
@@ -78,7 +79,7 @@ class Direction:
     Attributes:
         step: d, shape [P].
         loss: The objective's loss, 0-dimensional.
-        gradient: Gradient of the objective and the regularization, shape [P].
+        gradient: Computes the gradient of the objective, shape [P].
         multiplications: Work beyond that of the gradient.
         diagnostics: Numbers worth a curve.
         jacobian: J̃ of the batch, for the Gauss-Newton form's own prediction; None for the others.
@@ -86,7 +87,7 @@ class Direction:
 
     step: torch.Tensor
     loss: torch.Tensor
-    gradient: torch.Tensor
+    gradient: Callable[[], torch.Tensor]
     multiplications: float
     diagnostics: Mapping[str, float | torch.Tensor]
     jacobian: OutputJacobian | None = None
@@ -120,8 +121,7 @@ class ExactNewton:
             self._velocity = step if self._velocity is None else settings.momentum * self._velocity + step
             step = self._velocity
         step = settings.learning_rate * schedule_factor * step
-        slope = found.gradient @ found.step
-        diagnostics = {"damping": self._damping, "slope": slope, **found.diagnostics}
+        diagnostics = {"damping": self._damping, **found.diagnostics}
         if settings.adapt_damping:
             diagnostics |= self._move_and_adapt(objective, found, step)
         else:
@@ -167,7 +167,13 @@ class ExactNewton:
             "joint_hessian": self._joint_hessian,
             "joint_gauss_newton": self._joint_gauss_newton,
         }
-        found = functions[self._settings.variant](network, objective)
+        try:
+            found = functions[self._settings.variant](network, objective)
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+            # Numbers that are not finite have no eigenvalues; the step says so, and training ends as diverged.
+            nowhere = objective.loss() * torch.nan
+            size = sum(parameter.numel() for parameter in self._parameters)
+            return Direction(nowhere.expand(size), nowhere, lambda: nowhere.expand(size), 0, {})
         self._checked = True
         return found
 
@@ -183,19 +189,18 @@ class ExactNewton:
             check=not self._checked,
         )
         step = hessians.mean_newton_direction(self._damping, settings.adjustment, settings.weight_decay)
-        gradient = hessians.mean_gradient()
         work = _second_derivatives(network) + (1 + _EIGEN_PRICE) * hessians.rank**3
         return Direction(
             step,
             hessians.losses.mean(),
-            self._with_decay(gradient),
+            hessians.mean_gradient,
             len(objective.inputs) * work,
             {"negative_curvature": (hessians.eigenvalues()[:, 0] < 0).double().mean()},
         )
 
     def _layerwise(self, network: Network, objective: Objective) -> Direction:
         settings = self._settings
-        step, loss, gradient = layerwise_direction(
+        found = layerwise_direction(
             network,
             objective.loss_function,
             objective.inputs,
@@ -206,7 +211,7 @@ class ExactNewton:
         )
         outputs = network.layers[-1].output_features
         work = layerwise_multiplications(network, len(objective.inputs), outputs)
-        return Direction(step, loss, self._with_decay(gradient), work, {})
+        return Direction(found.step, found.loss, found.gradient, work, {})
 
     def _joint_hessian(self, network: Network, objective: Objective) -> Direction:
         settings = self._settings
@@ -219,13 +224,13 @@ class ExactNewton:
             network=network,
             check=not self._checked,
         )
-        gradient = self._with_decay(hessian.gradient)
         work = len(objective.inputs) * _second_derivatives(network)
         if hessian.rank <= settings.largest_rank:
             step = hessian.newton_direction(self._damping, settings.adjustment, settings.weight_decay)
             work += (1 + _EIGEN_PRICE) * hessian.rank**3
             smallest = hessian.eigenvalues()[0]
-            return Direction(step, hessian.loss, gradient, work, {"smallest_eigenvalue": smallest})
+            return Direction(step, hessian.loss, lambda: hessian.gradient, work, {"smallest_eigenvalue": smallest})
+        gradient = self._with_decay(hessian.gradient)
         krylov = lanczos(hessian.matvec, gradient, settings.krylov_steps)
         values, vectors, residuals = krylov.eigenpairs()
         along = divide(vectors.T @ gradient, divisor(values, settings.adjustment, self._damping, settings.weight_decay))
@@ -234,7 +239,7 @@ class ExactNewton:
             "smallest_eigenvalue": values[0],
             "krylov_residual": residuals.max() / values.abs().max().clamp(min=torch.finfo(values.dtype).tiny),
         }
-        return Direction(-(vectors @ along), hessian.loss, gradient, work, numbers)
+        return Direction(-(vectors @ along), hessian.loss, lambda: hessian.gradient, work, numbers)
 
     def _joint_gauss_newton(self, network: Network, objective: Objective) -> Direction:
         settings = self._settings
@@ -247,16 +252,15 @@ class ExactNewton:
                 f"up to {LARGEST_GAUSS_NEWTON_ROWS} rows; use a smaller batch"
             )
         step = gauss_newton_direction(jacobian, self._damping, settings.weight_decay, objective.penalty)
-        gradient = self._with_decay(jacobian.pulled_back(jacobian.factors.residual))
-        loss = jacobian.loss
-        if objective.penalty:
-            for parameter, part in zip(self._parameters, _split(gradient, self._parameters), strict=True):
-                if parameter.ndim > 1:
-                    part += objective.penalty * parameter.detach().flatten()
-                    loss = loss + objective.penalty / 2 * parameter.detach().square().sum()
-        return Direction(
-            step, loss, gradient, gauss_newton_multiplications(network, batch, outputs), {}, jacobian=jacobian
-        )
+        penalised = [p.detach() * float(p.ndim > 1) for p in self._parameters] if objective.penalty else []
+        loss = jacobian.loss + objective.penalty / 2 * sum(p.square().sum() for p in penalised)
+
+        def gradient() -> torch.Tensor:
+            own = jacobian.gradient()
+            return own + objective.penalty * parameters_to_vector(penalised) if penalised else own
+
+        work = gauss_newton_multiplications(network, batch, outputs)
+        return Direction(step, loss, gradient, work, {}, jacobian=jacobian)
 
     def _with_decay(self, gradient: torch.Tensor) -> torch.Tensor:
         if not self._settings.weight_decay:
@@ -265,14 +269,15 @@ class ExactNewton:
 
     @torch.no_grad()
     def _move(self, step: torch.Tensor) -> None:
-        vector_to_parameters(parameters_to_vector(self._parameters) + step, self._parameters)
+        for parameter, piece in zip(self._parameters, split_like(step, self._parameters), strict=True):
+            parameter.add_(piece)
 
     def _move_and_adapt(self, objective: Objective, found: Direction, step: torch.Tensor) -> dict[str, float]:
         """Take the step, compare its decrease with the quadratic model's, and adapt the damping."""
         decay = self._settings.weight_decay
         before = parameters_to_vector(self._parameters).detach().clone()
         curvature = self._curvature_along(objective, found, step) + decay * float(step @ step)
-        predicted = float(found.gradient @ step) + curvature / 2
+        predicted = float(self._with_decay(found.gradient()) @ step) + curvature / 2
         self._move(step)
         after = before + step
         actual = float(objective.loss() - found.loss) + decay / 2 * float(after @ after - before @ before)
@@ -282,7 +287,8 @@ class ExactNewton:
         elif not ratio >= 0.25:
             self._damping *= 3 / 2
         if not actual <= 0:
-            self._move(before - parameters_to_vector(self._parameters).detach())
+            for parameter, piece in zip(self._parameters, split_like(before, self._parameters), strict=True):
+                parameter.detach().copy_(piece)
             if self._velocity is not None:
                 self._velocity = torch.zeros_like(self._velocity)
         return {"decrease_ratio": ratio if predicted < 0 else float("nan")}
@@ -328,7 +334,3 @@ def _second_derivatives(network: Network) -> float:
     rows = sum(layer.uses * layer.output_features for layer in network.activation_layers)
     rows += sum(layer.size for layer in network.direct_layers)
     return 2.0 * rows * network.inner_multiplications
-
-
-def _split(vector: torch.Tensor, parameters: list[torch.nn.Parameter]) -> tuple[torch.Tensor, ...]:
-    return torch.split(vector, [parameter.numel() for parameter in parameters])
