@@ -172,7 +172,9 @@ class _Leaves:
         for leaves in passed.activations:
             if leaves.coupled:
                 self._activation += [
-                    probe if probe is not None else torch.zeros_like(given, requires_grad=True)
+                    probe
+                    if probe is not None
+                    else given.new_zeros(*given.shape[:2], leaves.layer.input_features, requires_grad=True)
                     for probe, given in zip(leaves.probes, leaves.inputs, strict=True)
                 ]
         self.width = sum(leaf[0].numel() for leaf in self._activation)

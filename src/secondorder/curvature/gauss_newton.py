@@ -119,9 +119,9 @@ def output_jacobian(
         own = rows[position : position + len(layer.epsilons)]
         position += len(own)
         width = layer.layer.output_features
-        joined = torch.cat([row.reshape(columns, batch, -1, width) for row in own], dim=2) if own else None
-        if joined is not None:
-            layers.append(LayerJacobian(layer.layer, joined.transpose(0, 1), layer.extended_inputs()))
+        joined = [row.reshape(columns, batch, -1, width) for row in own]
+        together = joined[0] if len(joined) == 1 else torch.cat(joined, dim=2)
+        layers.append(LayerJacobian(layer.layer, together.transpose(0, 1), layer.extended_inputs()))
     direct = [row.reshape(columns, batch, -1) for row in rows[position:]]
     joined_direct = torch.cat(direct, dim=2) if direct else loss.new_zeros(columns, batch, 0)
     return OutputJacobian(network, layers, joined_direct.transpose(0, 1), factors, loss)

@@ -24,7 +24,7 @@ class ActivationLeaves:
     Attributes:
         layer: The layer.
         epsilons: ε of each call, shape [B, …, n_out].
-        inputs: h of each call, shape [B, uses, n_in].
+        inputs: h̃ of each call, shape [B, uses, n_in']: h beside a 1 for the bias, each where it is trained.
         probes: ν of each call, shape like h before flattening; None where h does not depend on any leaf.
     """
 
@@ -39,12 +39,8 @@ class ActivationLeaves:
         return any(probe is not None for probe in self.probes)
 
     def extended_inputs(self) -> torch.Tensor:
-        """Return h̃, shape [B, uses, n_in']: h beside a 1 for the bias, each where it is trained."""
-        inputs = torch.cat(self.inputs, dim=1)
-        parts = [inputs] if self.layer.weight is not None else []
-        if self.layer.bias is not None:
-            parts.append(inputs.new_ones(*inputs.shape[:2], 1))
-        return torch.cat(parts, dim=2)
+        """Return h̃ of all calls, shape [B, uses, n_in']."""
+        return self.inputs[0] if len(self.inputs) == 1 else torch.cat(self.inputs, dim=1)
 
 
 @dataclass
@@ -129,8 +125,12 @@ class _Perturb(TorchFunctionMode):
             probe = torch.zeros_like(given.detach(), memory_format=torch.contiguous_format).requires_grad_()
             self.probe_sum = self.probe_sum + (probe * given).sum()
         leaves.epsilons.append(epsilon)
-        # A copy: what the network later changes in place is not what the layer has seen.
-        leaves.inputs.append(given.detach().clone().reshape(self._batch_size, -1, given.shape[-1]))
+        flat = given.detach().reshape(self._batch_size, -1, given.shape[-1])
+        parts = [flat] if layer.weight is not None else []
+        if layer.bias is not None:
+            parts.append(flat.new_ones(*flat.shape[:2], 1))
+        # A copy even of one part: what the network later changes in place is not what the layer has seen.
+        leaves.inputs.append(torch.cat(parts, dim=2) if len(parts) > 1 else parts[0].clone())
         leaves.probes.append(probe)
         return output + epsilon
 

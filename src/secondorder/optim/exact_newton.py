@@ -80,7 +80,6 @@ class Direction:
         step: d, shape [P].
         loss: The objective's loss, 0-dimensional.
         gradient: Computes the gradient of the objective, shape [P].
-        multiplications: Work beyond that of the gradient.
         diagnostics: Numbers worth a curve.
         jacobian: J̃ of the batch, for the Gauss-Newton form's own prediction; None for the others.
     """
@@ -88,7 +87,6 @@ class Direction:
     step: torch.Tensor
     loss: torch.Tensor
     gradient: Callable[[], torch.Tensor]
-    multiplications: float
     diagnostics: Mapping[str, float | torch.Tensor]
     jacobian: OutputJacobian | None = None
 
@@ -114,8 +112,6 @@ class ExactNewton:
         settings = self._settings
         network = self._network_of(objective)
         found = self._direction(network, objective)
-        objective.work.count_gradient(len(objective.inputs))
-        objective.work.count_multiplications(found.multiplications, 3 * network.multiplications)
         step = found.step
         if settings.momentum:
             self._velocity = step if self._velocity is None else settings.momentum * self._velocity + step
@@ -148,11 +144,8 @@ class ExactNewton:
             objective.same_function,
             dense_only=settings.variant in ("layerwise", "per_sample"),
         )
-        if settings.variant != "joint_gauss_newton" and objective.penalty:
-            raise CapabilityError(
-                f"exact_newton: the problem's objective has a penalty of {objective.penalty:g} on its weights, which "
-                f"the variant {settings.variant!r} cannot represent; use 'joint_gauss_newton'"
-            )
+        if settings.variant in ("per_sample", "layerwise"):
+            _refuse_penalty(objective, settings.variant)
         if settings.variant == "per_sample":
             _check_per_sample(network)
         elif settings.variant == "layerwise":
@@ -173,7 +166,7 @@ class ExactNewton:
             # Numbers that are not finite have no eigenvalues; the step says so, and training ends as diverged.
             nowhere = objective.loss() * torch.nan
             size = sum(parameter.numel() for parameter in self._parameters)
-            return Direction(nowhere.expand(size), nowhere, lambda: nowhere.expand(size), 0, {})
+            return Direction(nowhere.expand(size), nowhere, lambda: nowhere.expand(size), {})
         self._checked = True
         return found
 
@@ -190,13 +183,8 @@ class ExactNewton:
         )
         step = hessians.mean_newton_direction(self._damping, settings.adjustment, settings.weight_decay)
         work = _second_derivatives(network) + (1 + _EIGEN_PRICE) * hessians.rank**3
-        return Direction(
-            step,
-            hessians.losses.mean(),
-            hessians.mean_gradient,
-            len(objective.inputs) * work,
-            {"negative_curvature": (hessians.eigenvalues()[:, 0] < 0).double().mean()},
-        )
+        _count(objective, network, len(objective.inputs) * work)
+        return Direction(step, hessians.losses.mean(), hessians.mean_gradient, {})
 
     def _layerwise(self, network: Network, objective: Objective) -> Direction:
         settings = self._settings
@@ -211,10 +199,14 @@ class ExactNewton:
         )
         outputs = network.layers[-1].output_features
         work = layerwise_multiplications(network, len(objective.inputs), outputs)
-        return Direction(found.step, found.loss, found.gradient, work, {})
+        _count(objective, network, work)
+        return Direction(found.step, found.loss, found.gradient, {})
 
     def _joint_hessian(self, network: Network, objective: Objective) -> Direction:
         settings = self._settings
+        if joint_rank(network, len(objective.inputs)) > settings.largest_rank:
+            return self._in_krylov_space(objective)
+        _refuse_penalty(objective, settings.variant)
         hessian = ExactHessian(
             network.module,
             objective.loss_function,
@@ -224,22 +216,26 @@ class ExactNewton:
             network=network,
             check=not self._checked,
         )
-        work = len(objective.inputs) * _second_derivatives(network)
-        if hessian.rank <= settings.largest_rank:
-            step = hessian.newton_direction(self._damping, settings.adjustment, settings.weight_decay)
-            work += (1 + _EIGEN_PRICE) * hessian.rank**3
-            smallest = hessian.eigenvalues()[0]
-            return Direction(step, hessian.loss, lambda: hessian.gradient, work, {"smallest_eigenvalue": smallest})
-        gradient = self._with_decay(hessian.gradient)
-        krylov = lanczos(hessian.matvec, gradient, settings.krylov_steps)
+        step = hessian.newton_direction(self._damping, settings.adjustment, settings.weight_decay)
+        work = len(objective.inputs) * _second_derivatives(network) + (1 + _EIGEN_PRICE) * hessian.rank**3
+        _count(objective, network, work)
+        smallest = hessian.eigenvalues()[0]
+        return Direction(step, hessian.loss, lambda: hessian.gradient, {"smallest_eigenvalue": smallest})
+
+    def _in_krylov_space(self, objective: Objective) -> Direction:
+        """Return the direction in the Krylov space of the gradient, which holds the gradient and so all of the step."""
+        settings = self._settings
+        loss = objective.loss_and_gradient()
+        own = _gradient_of(self._parameters)
+        gradient = self._with_decay(own)
+        krylov = lanczos(objective.hessian_vector_product, gradient, settings.krylov_steps)
         values, vectors, residuals = krylov.eigenpairs()
         along = divide(vectors.T @ gradient, divisor(values, settings.adjustment, self._damping, settings.weight_decay))
-        work += len(values) * len(objective.inputs) * 3 * 3 * network.multiplications
         numbers: dict[str, float | torch.Tensor] = {
             "smallest_eigenvalue": values[0],
             "krylov_residual": residuals.max() / values.abs().max().clamp(min=torch.finfo(values.dtype).tiny),
         }
-        return Direction(-(vectors @ along), hessian.loss, lambda: hessian.gradient, work, numbers)
+        return Direction(-(vectors @ along), loss, lambda: own, numbers)
 
     def _joint_gauss_newton(self, network: Network, objective: Objective) -> Direction:
         settings = self._settings
@@ -259,8 +255,8 @@ class ExactNewton:
             own = jacobian.gradient()
             return own + objective.penalty * parameters_to_vector(penalised) if penalised else own
 
-        work = gauss_newton_multiplications(network, batch, outputs)
-        return Direction(step, loss, gradient, work, {}, jacobian=jacobian)
+        _count(objective, network, gauss_newton_multiplications(network, batch, outputs))
+        return Direction(step, loss, gradient, {}, jacobian=jacobian)
 
     def _with_decay(self, gradient: torch.Tensor) -> torch.Tensor:
         if not self._settings.weight_decay:
@@ -327,6 +323,41 @@ def _check_per_sample(network: Network) -> None:
             f"exact_newton: 'per_sample' needs {network.batch_size} matrices of {coordinates} rows, {numbers:.1e} "
             f"numbers of at most {LARGEST_PER_SAMPLE_NUMBERS:.0e}; use a smaller batch or 'layerwise'"
         )
+
+
+def joint_rank(network: Network, batch: int) -> int:
+    """Return the number of coordinates of the Hessian of a mini-batch, without computing anything of it.
+
+    Args:
+        network: The network.
+        batch: Samples in the mini-batch.
+    """
+    total = sum(layer.size for layer in network.direct_layers)
+    for position, layer in enumerate(network.activation_layers):
+        features = layer.size // layer.output_features
+        rows = batch * layer.uses
+        seen = min(rows, layer.output_features) if position or network.direct_layers else 0
+        total += seen * features + (layer.output_features - seen) * min(rows, features)
+    return total
+
+
+def _refuse_penalty(objective: Objective, variant: Variant) -> None:
+    if objective.penalty:
+        raise CapabilityError(
+            f"exact_newton: the problem's objective has a penalty of {objective.penalty:g} on its weights, which the "
+            f"variant {variant!r} cannot represent here; use 'joint_gauss_newton'"
+        )
+
+
+def _count(objective: Objective, network: Network, multiplications: float) -> None:
+    """Count the gradient of the batch and the multiplications beyond it."""
+    objective.work.count_gradient(len(objective.inputs))
+    objective.work.count_multiplications(multiplications, 3 * network.multiplications)
+
+
+def _gradient_of(parameters: list[torch.nn.Parameter]) -> torch.Tensor:
+    gradients = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters]
+    return torch.cat(gradients)
 
 
 def _second_derivatives(network: Network) -> float:

@@ -5,6 +5,11 @@ from typing import Literal
 
 from torch import nn
 
-ActivationName = Literal["relu", "tanh"]
+ActivationName = Literal["relu", "tanh", "gelu", "softplus"]
 
-ACTIVATIONS: dict[ActivationName, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+ACTIVATIONS: dict[ActivationName, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "softplus": nn.Softplus,
+}
