@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help setup replicate test check document clean
+.PHONY: help setup replicate test check document benchmark clean
 
 help:
 	@echo "make replicate   set up, then run the whole pipeline on real images (tier smoke)"
@@ -13,6 +13,7 @@ help:
 	@echo "make setup       make .venv with the pinned requirements"
 	@echo "make check       formatting, lint and types"
 	@echo "make document    write docs/configuration.md and the configuration's schema anew"
+	@echo "make benchmark   measure the exact spectra and steps; several minutes"
 	@echo "make clean       remove results, figures and tables; the environment and downloads stay"
 
 setup: $(INSTALLED)
@@ -40,6 +41,9 @@ check: $(INSTALLED)
 
 document: $(INSTALLED)
 	$(BIN)/secondorder document
+
+benchmark: $(INSTALLED)
+	$(BIN)/python benchmarks/exact_hessian.py
 
 clean:
 	rm -rf .snakemake logs $(filter-out results/data,$(wildcard results/*)) $(wildcard figures/*/) $(wildcard paper_tables/*/)
