@@ -7,6 +7,8 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/curvature.smk"
+include: "workflow/rules/tuning.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
@@ -31,6 +33,18 @@ rule training:
     """Metrics, timing and manifest of every run."""
     input:
         RUN_FILES,
+
+
+rule curvature:
+    """Checks of the exact Hessian, and curvature along training."""
+    input:
+        CURVATURE_FILES,
+
+
+rule tune:
+    """Settings chosen from equally many trials of every run: config/tuned/<tier>.yaml, which later calls read."""
+    input:
+        TUNING_FILES,
 
 
 rule figures:

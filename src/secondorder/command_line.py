@@ -17,6 +17,7 @@ from secondorder.job import say
 
 if TYPE_CHECKING:
     from secondorder.configuration.models import Configuration
+    from secondorder.data.dataset import Dataset
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,12 +44,14 @@ def _parser() -> argparse.ArgumentParser:
 
     resolve = commands.add_parser("resolve", help="write the specification of one run as JSON")
     _add_run_choice(resolve)
+    resolve.add_argument("--trials", action="store_true", help="the trials that tune it, instead of the run itself")
     resolve.set_defaults(command=_resolve)
 
     train = commands.add_parser("train", help="train all seeds of one run")
     train.add_argument(
         "--specification", type=Path, help="file from `secondorder resolve`, instead of the choice below"
     )
+    train.add_argument("--trials", type=Path, help="file from `secondorder resolve --trials`: train these instead")
     _add_run_choice(train)
     train.add_argument("--data", type=Path, default=Path("results/data"), help="where prepared data lies")
     train.add_argument(
@@ -94,35 +97,59 @@ def _prepare(parsed: argparse.Namespace) -> None:
 
 
 def _resolve(parsed: argparse.Namespace) -> None:
-    sys.stdout.write(json.dumps(_specification(parsed), indent=2) + "\n")
+    resolved = _search(parsed) if parsed.trials else _specification(parsed)
+    sys.stdout.write(json.dumps(resolved, indent=2) + "\n")
+
+
+def _search(parsed: argparse.Namespace) -> dict[str, Any]:
+    from secondorder.configuration.searching import search_of
+
+    _require_run_choice(parsed)
+    return search_of(_configuration(parsed), parsed.problem, parsed.run).to_mapping()
 
 
 def _specification(parsed: argparse.Namespace) -> dict[str, Any]:
     from secondorder.configuration.resolution import run_specification
 
-    if not (parsed.problem and parsed.run):
-        raise ConfigurationError("name a problem and a run: --problem mnist_mlp --run adam")
+    _require_run_choice(parsed)
     return run_specification(_configuration(parsed), parsed.problem, parsed.run).to_mapping()
 
 
+def _require_run_choice(parsed: argparse.Namespace) -> None:
+    if not (parsed.problem and parsed.run):
+        raise ConfigurationError("name a problem and a run: --problem mnist_mlp --run adam")
+
+
 def _train(parsed: argparse.Namespace) -> None:
-    from secondorder.data.storage import load_dataset
     from secondorder.training.progress import Progress
     from secondorder.training.run import train_run
     from secondorder.training.specification import RunSpecification
+    from secondorder.tuning.search import Search
+    from secondorder.tuning.trials import train_trials
 
+    checkpoints = parsed.output / "checkpoints"
+    if parsed.trials:
+        search = Search.from_file(parsed.trials)
+        dataset = _prepared(parsed.data, search.specification.dataset)
+        with Progress(f"{search.specification.problem}/{search.specification.run}") as progress:
+            train_trials(search, dataset, parsed.output, checkpoints, progress)
+        return
     if parsed.specification:
         specification = RunSpecification.from_file(parsed.specification)
     else:
         specification = RunSpecification.from_mapping(_specification(parsed))
-    files = prepared_files(parsed.data, specification.dataset)
-    if missing := [str(path) for path in files if not path.is_file()]:
-        raise DataError(
-            f"{missing[0]} is missing; run `secondorder prepare {specification.dataset} --output {parsed.data}`"
-        )
-    dataset = load_dataset(*files)
+    dataset = _prepared(parsed.data, specification.dataset)
     with Progress(f"{specification.problem}/{specification.run}") as progress:
-        train_run(specification, dataset, parsed.output, parsed.output / "checkpoints", progress)
+        train_run(specification, dataset, parsed.output, checkpoints, progress)
+
+
+def _prepared(folder: Path, name: str) -> "Dataset":
+    from secondorder.data.storage import load_dataset
+
+    files = prepared_files(folder, name)
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise DataError(f"{missing[0]} is missing; run `secondorder prepare {name} --output {folder}`")
+    return load_dataset(*files)
 
 
 def _document(parsed: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -29,7 +30,7 @@ class NamedModules:
         """Return all names, sorted. Nothing is imported for it, because some modules are slow to import."""
         folders = [Path(folder) for folder in sys.modules[self.package].__path__]
         modules = [(module.name, folder) for folder in folders for module in pkgutil.iter_modules([str(folder)])]
-        return sorted(name for name, folder in modules if self.function in _functions(folder / f"{name}.py"))
+        return sorted(name for name, folder in modules if self.function in _functions_now(folder / f"{name}.py"))
 
     def load(self, name: str) -> ModuleType:
         """Return the module called ``name``.
@@ -42,9 +43,16 @@ class NamedModules:
         return importlib.import_module(f"{self.package}.{name}")
 
 
-def _functions(source: Path) -> set[str]:
+def _functions_now(source: Path) -> frozenset[str]:
     """Return the names of the functions that a file defines at its top level; none for a package."""
     if not source.is_file():
-        return set()
+        return frozenset()
+    status = source.stat()
+    return _functions(source, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _functions(source: Path, _modified: int, _size: int) -> frozenset[str]:
+    """Return the names of the functions in a file; parsed again when the file has changed."""
     tree = ast.parse(source.read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))

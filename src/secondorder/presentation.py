@@ -21,6 +21,7 @@ class Context:
         targets: Target validation accuracy, a share, by problem.
         confidence: Level of the confidence intervals.
         exclusive: Whether runs had the machine for themselves, so that their seconds are comparable.
+        reference: The run that ratios compare the others with.
         problem: The problem of a figure that is drawn for each problem; None for others.
     """
 
@@ -28,6 +29,7 @@ class Context:
     targets: Mapping[str, float]
     confidence: float
     exclusive: bool
+    reference: str = "sgd"
     problem: str | None = None
 
     def to_mapping(self) -> dict[str, Any]:
@@ -42,6 +44,7 @@ def context_of(configuration: "Configuration", problem: str | None = None) -> Co
         targets={name: section.target_accuracy for name, section in configuration.problems.items()},
         confidence=configuration.statistics.confidence,
         exclusive=configuration.exclusive,
+        reference=configuration.statistics.reference,
         problem=problem,
     )
 

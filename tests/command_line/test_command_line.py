@@ -15,6 +15,7 @@ from secondorder.data.layout import DROP_IN_VARIABLE
 from secondorder.errors import DataError
 from secondorder.job import job, say
 from secondorder.training.specification import RunSpecification
+from secondorder.tuning.search import Search
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = str(REPOSITORY / "config")
@@ -250,6 +251,50 @@ def test_training_needs_neither_the_configuration_nor_the_figures(prepared, spec
     )
     assert result.returncode == 0, result.stderr
     assert (output / "manifest.json").is_file()
+
+
+# trials
+
+
+def few_trials(tmp_path, capsys):
+    """Resolve the trials of a small search to a file."""
+    configuration = tmp_path / "few.yaml"
+    configuration.write_text(
+        "{based_on: smoke, tuning: {trials: 2}, problems: {mnist_mlp: {batch_size: 500, budget_epochs: 1}}}",
+        encoding="utf-8",
+    )
+    capsys.readouterr()
+    assert resolve("--configfile", str(configuration), "--problem", "mnist_mlp", "--run", "sgd", "--trials") == 0
+    path = tmp_path / "trials.json"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    return path
+
+
+def test_resolved_trials_are_trained_without_the_configuration(prepared, tmp_path, capsys):
+    trials = few_trials(tmp_path, capsys)
+    search = Search.from_file(trials)
+    assert (len(search.trials), search.specification.evaluate_test) == (2, False)
+    output = tmp_path / "output"
+    arguments = ["--trials", str(trials), "--data", str(prepared), "--output", str(output)]
+    result = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_REST, "train", *arguments], env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    manifests = [output / f"trial_{trial}" / "manifest.json" for trial in range(2)]
+    trained = [json.loads(path.read_text(encoding="utf-8"))["specification"] for path in manifests]
+    assert trained == [specification.to_mapping() for specification in search.specifications()]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "not a search"), ("", "cannot be read as a search"), (json.dumps(SPECIFICATION), "not a search")],
+    ids=["empty mapping", "no JSON", "a specification"],
+)
+def test_file_without_trials_is_an_error_of_one_line(content, message, capsys, tmp_path):
+    path = tmp_path / "trials.json"
+    path.write_text(content, encoding="utf-8")
+    assert main(["train", "--trials", str(path), "--output", str(tmp_path / "output")]) == 1
+    assert message in error_line(capsys)
 
 
 # prepare

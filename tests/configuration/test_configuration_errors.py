@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from secondorder.configuration.loading import load_configuration
+from secondorder.configuration.loading import load_configuration, read_yaml
 from secondorder.errors import ConfigurationError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -28,6 +28,12 @@ def override(name, **section):
     return problem(overrides={name: section})
 
 
+def search(name, **ranges):
+    return {"runs": {name: {"search": ranges}}}
+
+
+RANGE = {"low": 0.1, "high": 0.9}
+ALL_RUNS = ["mine", *read_yaml(CONFIG / "defaults.yaml")["runs"]]
 NAME_RULE = "a name is made of a-z, 0-9 and _ and begins with a letter"
 LINES = {
     # unknown keys
@@ -216,6 +222,18 @@ LINES = {
         problem(runs=["sgd", "adm"]),
         "problems.mnist_mlp.runs: there is no run 'adm', did you mean 'adam'?; there are sgd, nesterov,",
     ),
+    "left-out run": (
+        problem(without=["adm"]),
+        "problems.mnist_mlp.without: there is no run 'adm', did you mean 'adam'?; there are sgd, nesterov,",
+    ),
+    "chosen and left-out runs": (
+        problem(runs=["sgd"], without=["adam"]),
+        "problems.mnist_mlp.without: stands beside `runs`; take one of the two away with null",
+    ),
+    "all runs left out": (
+        {"runs": {"mine": {"optimizer": "sgd"}}, "curvature": {"runs": None}, **problem(without=ALL_RUNS)},
+        "problems.mnist_mlp.without: names all runs; leave at least one",
+    ),
     "overridden run": (
         override("adm"),
         "problems.mnist_mlp.overrides: there is no run 'adm', did you mean 'adam'?; there are sgd, nesterov,",
@@ -243,6 +261,52 @@ LINES = {
     "run name with a path": ({"runs": {"a/b": {"optimizer": "sgd"}}}, f"runs.a/b: given 'a/b'; {NAME_RULE}"),
     "run name with a line break": ({"runs": {"a\n": {"optimizer": "sgd"}}}, f"runs.'a\\n': given 'a\\n'; {NAME_RULE}"),
     "bad optimizer name": (run(optimizer="SGD"), f"runs.sgd.optimizer: given 'SGD'; {NAME_RULE}"),
+    # what is searched
+    "searched setting": (
+        search("sgd", learning_rat=RANGE),
+        "runs.sgd.search.learning_rat: unknown key, did you mean 'learning_rate'?",
+    ),
+    "searched switch": (
+        search("sgd", nesterov=RANGE),
+        "runs.sgd.search.nesterov: is no number, and only numbers are searched; take it out of `search`",
+    ),
+    "range without an end": (
+        search("sgd", momentum={"low": 0.1}),
+        "runs.sgd.search.momentum.high: is missing; Largest value.",
+    ),
+    "scale": (
+        search("sgd", momentum={**RANGE, "scale": "logarithmic"}),
+        "runs.sgd.search.momentum.scale: given 'logarithmic'; should be 'log' or 'linear'",
+    ),
+    "range upside down": (
+        search("adam", learning_rate={"low": 1.0, "high": 0.1}),
+        "runs.adam.search.learning_rate: low is 1 and high 0.1; give a low below high",
+    ),
+    "range of one value": (
+        search("adam", learning_rate={"low": 0.1, "high": 0.1}),
+        "runs.adam.search.learning_rate: low is 0.1 and high 0.1; give a low below high",
+    ),
+    "log scale from 0": (
+        search("adam", beta1={"low": 0.0, "high": 0.9}),
+        "runs.adam.search.beta1: low is 0; a log scale needs one above 0, or give scale: linear",
+    ),
+    "range below the setting's bounds": (
+        search("adam", learning_rate={"low": 0.0, "high": 0.9, "scale": "linear"}),
+        "runs.adam.search.learning_rate: given 0.0; should be greater than 0",
+    ),
+    "range above the setting's bounds": (
+        search("adam", beta1={"low": 0.5, "high": 1.0}),
+        "runs.adam.search.beta1: given 1.0; should be less than 1",
+    ),
+    "range of whole numbers with a broken end": (
+        search("lbfgs", history={"low": 1, "high": 10.5}),
+        "runs.lbfgs.search.history: given 10.5; should be a valid integer",
+    ),
+    "no trials": ({"tuning": {"trials": 0}}, "tuning.trials: given 0; should be greater than or equal to 1"),
+    "seed of the trials among the seeds": (
+        {"tuning": {"training_seed": 2}},
+        "tuning.training_seed: given 2, one of `seeds`; give another, so that what is chosen with it is measured on",
+    ),
     # what is missing
     "optimizer missing": ({"runs": {"mine": {}}}, "runs.mine.optimizer: is missing; Module under `secondorder.optim`."),
     "target missing": (

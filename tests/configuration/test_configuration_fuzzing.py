@@ -35,6 +35,18 @@ EVERY_KEY = merge(
         "log_every": 10,
         "data": {"folder": "somewhere", "allow_unverified": True},
         "statistics": {"confidence": 0.9, "resamples": 999},
+        "tuning": {"trials": 8, "seed": 1, "training_seed": 77},
+        "tuned": {
+            "mnist_mlp": {
+                "adam": {
+                    "settings": {"learning_rate": 0.01},
+                    "tier": "smoke",
+                    "trials": 16,
+                    "search": {"learning_rate": {"low": 0.001, "high": 0.1, "scale": "log"}},
+                    "at_edge": [],
+                }
+            }
+        },
         "runs": {"sgd": {"batch_size": 16, "schedule": SCHEDULE}},
         "problems": {
             "mnist_mlp": {

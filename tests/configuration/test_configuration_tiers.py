@@ -92,7 +92,7 @@ def test_what_is_not_given_resolves_to_defaults():
     assert run_specification(configuration, "small", "plain").to_mapping() == {
         "problem": "small",
         "problem_module": "mnist_mlp",
-        "problem_settings": {"activation": "relu"},
+        "problem_settings": {"activation": "relu", "hidden": "128-64"},
         "dataset": "mnist_5k",
         "run": "plain",
         "optimizer": "sgd",
@@ -101,10 +101,12 @@ def test_what_is_not_given_resolves_to_defaults():
         "unit_batch_size": 32,
         "budget_epochs": 4.0,
         "schedule": {"kind": "constant", "milestones": [0.5, 0.75], "gamma": 0.1},
+        "evaluate_test": True,
         "seeds": [0, 1],
         "threads": 1,
         "device": "auto",
         "log_every": 1,
+        "snapshots": [0.0, 0.1, 0.5, 1.0],
     }
 
 
@@ -147,7 +149,45 @@ def test_problem_trains_every_run_in_the_order_of_the_runs():
 def test_problem_may_choose_runs_and_keeps_their_order():
     configuration = loaded(problems={"mnist_mlp": {"runs": ["adam", "sgd"]}})
     assert runs_of(configuration, "mnist_mlp") == ["sgd", "adam"]
-    assert runs_of(configuration, "mnist_lenet5") == list(configuration.runs)
+    assert runs_of(configuration, "mnist_mlp_narrow") == list(configuration.runs)
+
+
+def test_problem_may_leave_runs_out():
+    configuration = loaded(problems={"mnist_mlp": {"without": ["adam"]}})
+    assert runs_of(configuration, "mnist_mlp") == [run for run in configuration.runs if run != "adam"]
+    with pytest.raises(ConfigurationError, match=r"problems\.mnist_mlp\.runs: there is no run 'adam'"):
+        run_specification(configuration, "mnist_mlp", "adam")
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "expected"),
+    [
+        pytest.param({"without": ["sgd"]}, {"runs": ["sgd"]}, ["sgd"], id="runs over without"),
+        pytest.param({"runs": ["sgd"]}, {"without": ["sgd"]}, ["adam"], id="without over runs"),
+        pytest.param({"without": ["sgd"]}, {"without": ["adam"]}, ["sgd"], id="without over without"),
+        pytest.param({"without": ["sgd"]}, {"runs": None}, ["adam"], id="no runs over without"),
+        pytest.param({"without": ["sgd"]}, {"without": None}, ["sgd", "adam"], id="taken away"),
+    ],
+)
+def test_later_choice_of_runs_replaces_an_earlier_one(tmp_path, below, above, expected):
+    problem = {"dataset": "mnist_5k", "batch_size": 8, "budget_epochs": 1, "target_accuracy": 0.5, **below}
+    runs = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
+    (tmp_path / "defaults.yaml").write_text(json.dumps({"seeds": 1, "runs": runs}), encoding="utf-8")
+    (tmp_path / "one.yaml").write_text(
+        json.dumps({"tier": "one", "problems": {"mnist_mlp": problem}}), encoding="utf-8"
+    )
+    configuration = load_configuration({"tier": "one", "problems": {"mnist_mlp": above}}, tmp_path)
+    assert runs_of(configuration, "mnist_mlp") == expected
+
+
+def test_run_that_is_left_out_can_be_taken_away(tmp_path):
+    for name in ("defaults", "smoke"):
+        (tmp_path / f"{name}.yaml").write_text((CONFIG / f"{name}.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "one.yaml").write_text(
+        "{tier: one, based_on: smoke, problems: {mnist_lenet5: {without: [lbfgs, adam]}}}", encoding="utf-8"
+    )
+    configuration = load_configuration({"tier": "one", "runs": {"lbfgs": None}}, tmp_path)
+    assert configuration.problems["mnist_lenet5"].without == ["adam"]
 
 
 def test_two_problems_may_share_a_module():

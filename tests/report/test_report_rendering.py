@@ -320,6 +320,37 @@ def test_settings_of_every_run_are_shown(render):
         )
 
 
+TUNED = {
+    "settings": {"learning_rate": 0.125},
+    "tier": "smoke",
+    "trials": 16,
+    "search": {
+        "learning_rate": {"low": 0.001, "high": 1.0, "scale": "log"},
+        "momentum": {"low": 0.0, "high": 0.9, "scale": "linear"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        pytest.param(TUNED, "16 trials in tier smoke: learning rate from 0.001 to 1, log scale", id="tuned"),
+        pytest.param(
+            {**TUNED, "at_edge": ["learning_rate"]}, "to 1, log scale (chosen near an end)", id="tuned, at an edge"
+        ),
+    ],
+)
+def test_tuned_run_says_over_what_it_was_tuned(render, entry, words):
+    text = Page(render({"tuned": {"mnist_mlp": {"sgd": entry}}}, tables={})).text()
+    assert words in text
+    assert "momentum from" not in text, "what was searched and then replaced is not told"
+
+
+def test_run_that_is_not_tuned_says_so(render):
+    page = render({"tuned": {"mnist_mlp": {"adam": TUNED}, "mnist_lenet5": {"sgd": TUNED}}}, tables={})
+    assert re.findall(r"<td>(.*?)</td>", page)[-1] == "no"
+
+
 @pytest.mark.parametrize(("tier", "again"), [("smoke", ""), ("reduced", " --config tier=reduced")])
 def test_command_names_the_tier_that_is_not_the_default(render, tier, again):
     assert f"<code>snakemake table_accuracy{again}</code>" in render({"tier": tier})

@@ -6,8 +6,9 @@ from pathlib import Path
 from secondorder.files import file_digest
 from secondorder.provenance.manifest import write_manifest
 from secondorder.statistics.collection import ExpectedRun
-from secondorder.training.layout import MANIFEST, METRICS, TIMING
+from secondorder.training.layout import MANIFEST, METRICS, SNAPSHOTS, TIMING, VOUCHED_FOR
 from secondorder.training.recorder import Moment, Recorder, write_tables
+from secondorder.training.snapshots import write_snapshots
 from secondorder.training.specification import RunSpecification
 
 SPECIFICATION = RunSpecification(
@@ -43,13 +44,14 @@ def write_run(folder: Path, specification: RunSpecification = SPECIFICATION, **c
     """Write the three files of a run; ``changes`` replace parts of its manifest."""
     write_tables(recorded(specification, {"validation_accuracy": 0.25}), folder / METRICS)
     write_tables(recorded(specification, {"seconds": 1.0}), folder / TIMING)
+    write_snapshots([], folder / SNAPSHOTS)
     content = {
         "specification": specification.to_mapping(),
         "seeds": [{"seed": seed, "status": "finished", "diverged_at_step": None} for seed in specification.seeds],
         "code": {"digest": "c" * 64, "files": CODE},
         "data": {"name": specification.dataset, "sha256": DATA, "verified": True},
         "device": {"type": "cpu", "name": "cpu"},
-        "files": {name: file_digest(folder / name) for name in (METRICS, TIMING)},
+        "files": {name: file_digest(folder / name) for name in VOUCHED_FOR},
     }
     write_manifest(folder / MANIFEST, {**content, **changes})
     return folder

@@ -363,6 +363,7 @@ def test_a_checkpoint_is_read_back_under_its_identity_alone(tmp_path):
         {"problem_settings": {"activation": "tanh"}},
         {"threads": 2},
         {"log_every": 2},
+        {"snapshots": (0.5,)},
     ],
     ids=lambda changes: next(iter(changes)),
 )

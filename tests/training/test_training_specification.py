@@ -21,6 +21,7 @@ CASES = [
             threads=2,
             device="auto",
             log_every=50,
+            snapshots=(0.0, 0.5),
             budget_epochs=0.1,
         ),
         id="everything set",
@@ -42,6 +43,8 @@ def test_the_round_trip_through_json_changes_nothing(chosen, tmp_path):
         ({"threads": 3}, True),
         ({"device": "auto"}, True),
         ({"log_every": 9}, True),
+        ({"snapshots": (0.5,)}, True),
+        ({"evaluate_test": False}, False),
         ({"batch_size": 15}, False),
         ({"unit_batch_size": 15}, False),
         ({"budget_epochs": 4}, False),
@@ -89,6 +92,15 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_what_is_not_said_has_its_default():
-    defaults = ("problem_settings", "optimizer_settings", "schedule", "threads", "device", "log_every")
+    defaults = {
+        "problem_settings": {},
+        "optimizer_settings": {},
+        "schedule": {"kind": "constant"},
+        "evaluate_test": True,
+        "threads": 1,
+        "device": "auto",
+        "log_every": 1,
+        "snapshots": (),
+    }
     made = RunSpecification.from_mapping({k: v for k, v in MAPPING.items() if k not in defaults})
-    assert [getattr(made, name) for name in defaults] == [{}, {}, {"kind": "constant"}, 1, "auto", 1]
+    assert {name: getattr(made, name) for name in defaults} == defaults

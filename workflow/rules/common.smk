@@ -6,7 +6,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, (ROOT / "src").as_posix())
 
 from secondorder import optim, plotting, problems, tables
-from secondorder.configuration import resolution
+from secondorder.configuration import resolution, searching
 from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
 from secondorder.data.layout import name_drop_in_folder, prepared_files
 from secondorder.errors import SecondOrderError
@@ -16,7 +16,9 @@ from secondorder.presentation import context_of
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
 from secondorder.statistics.names import AGGREGATED
 from secondorder.training.device import resolve_device
-from secondorder.training.layout import MANIFEST, METRICS, TIMING
+from secondorder.training.layout import MANIFEST, METRICS, SNAPSHOTS, TIMING, VOUCHED_FOR
+from secondorder.tuning.trials import trial_name
+from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM
 
 import_from_checkout(ROOT / "src")
 TEMPLATES = ROOT / "src" / "secondorder" / "report" / "templates"
@@ -73,7 +75,7 @@ def run_folder(problem, run):
 
 def run_files(problem, run):
     """Return the files of a run's results."""
-    return [f"{run_folder(problem, run)}/{name}" for name in (METRICS, TIMING, MANIFEST)]
+    return [f"{run_folder(problem, run)}/{name}" for name in (*VOUCHED_FOR, MANIFEST)]
 
 
 def specification(problem, run):
@@ -86,9 +88,26 @@ def aggregated(names, problem):
     return {name: f"{RESULTS}/aggregated/{problem}/{name}.parquet" for name in names}
 
 
-def aggregated_of_all(names):
-    """Return the paths of all problems' aggregated tables by name."""
-    return {name: [aggregated([name], problem)[name] for problem in CONFIGURATION.problems] for name in names}
+def table_path(name, problem):
+    """Return the path of a table that figures and tables read."""
+    if name in OF_METHOD:
+        return f"{RESULTS}/curvature/{name}.parquet"
+    if name in OF_PROBLEM:
+        return f"{RESULTS}/curvature/{problem}/{name}.parquet"
+    return aggregated([name], problem)[name]
+
+
+def table_paths(names, problem=None):
+    """Return the paths of tables by name: a problem's own, or those of all problems that there is one of."""
+    problems_of = {name: [problem] if problem else resolution.problems_with(CONFIGURATION, name) for name in names}
+    # A table of the method is the same for all problems.
+    return {name: list(dict.fromkeys(table_path(name, each) for each in problems_of[name])) for name in names}
+
+
+def exist(names, problem=None):
+    """Return whether there are such tables, of a problem or of any."""
+    available = [resolution.problems_with(CONFIGURATION, name) for name in names]
+    return all(problem in listed if problem else listed for listed in available)
 
 
 def figure_name(kind, problem=None):
@@ -106,9 +125,10 @@ FIGURES = {
     figure_name(kind, problem): (kind, problem)
     for kind, section in CONFIGURATION.figures.items()
     for problem in (CONFIGURATION.problems if section.per_problem else [None])
+    if exist(section.reads, problem)
 }
-TABLES = list(CONFIGURATION.tables)
-TABLES_READ = sorted({name for section in CONFIGURATION.tables.values() for name in section.reads})
+TABLES = [name for name, section in CONFIGURATION.tables.items() if exist(section.reads)]
+TABLES_READ = sorted({read for name in TABLES for read in CONFIGURATION.tables[name].reads})
 
 
 def figure_files(name):
@@ -124,7 +144,14 @@ def table_files(name):
 FIGURE_FILES = [path for name in FIGURES for path in figure_files(name)]
 TABLE_FILES = [path for name in TABLES for path in table_files(name)]
 RUN_FILES = [path for problem, run in RUNS for path in run_files(problem, run)]
+CURVATURE_FILES = [path for paths in table_paths(CURVATURE).values() for path in paths]
 REPORT_FILE = f"{RESULTS}/report.html"
+# Without a suffix. The files are sources, committed, and read as a layer of the tier's configuration.
+TUNED = f"config/tuned/{TIER}"
+SEARCHED = [
+    (problem, run) for problem in CONFIGURATION.problems for run in searching.searched_runs(CONFIGURATION, problem)
+]
+TUNING_FILES = [f"{RESULTS}/tuning/trials.parquet", f"{TUNED}.yaml", f"{TUNED}.csv"] if SEARCHED else []
 
 
 # Inputs and parameters of rules, by their wildcards.
@@ -151,9 +178,38 @@ def run_code(wildcards):
     return training_code(problem_file, CONFIGURATION.runs[wildcards.run].optimizer)
 
 
+def tuning_folder(problem, run):
+    """Return the folder of the trials of a run."""
+    return f"{RESULTS}/tuning/{problem}/{run}"
+
+
+def trial_files(problem, run):
+    """Return the files of all trials of a run."""
+    return [
+        f"{tuning_folder(problem, run)}/{trial_name(trial)}/{name}"
+        for trial in range(CONFIGURATION.tuning.trials)
+        for name in (*VOUCHED_FOR, MANIFEST)
+    ]
+
+
+def run_search(wildcards):
+    """Return all trials of a run, as plain values."""
+    return searching.search_of(CONFIGURATION, wildcards.problem, wildcards.run).to_mapping()
+
+
+def all_searches(wildcards):
+    """Return all trials of all searched runs, as plain values."""
+    return [searching.search_of(CONFIGURATION, problem, run).to_mapping() for problem, run in SEARCHED]
+
+
 def cores_per_run(wildcards):
     """Return the cores a run claims: all of them where its seconds are a result."""
     return workflow.cores if CONFIGURATION.exclusive else CONFIGURATION.threads
+
+
+def cores_for_timing(wildcards):
+    """Return the cores that a measurement of seconds claims, which itself uses one."""
+    return workflow.cores if CONFIGURATION.exclusive else 1
 
 
 def gpus_per_run(wildcards):
@@ -181,6 +237,41 @@ def problem_target(wildcards):
     return CONFIGURATION.problems[wildcards.problem].target_accuracy
 
 
+def problem_target_loss(wildcards):
+    """Return the training loss whose first crossing counts the updates; None for none."""
+    return CONFIGURATION.problems[wildcards.problem].target_loss
+
+
+def followed_runs(wildcards):
+    """Return the runs on a problem whose curvature is followed along training."""
+    return resolution.followed_runs(CONFIGURATION, wildcards.problem)
+
+
+def followed_run_files(wildcards):
+    """Return the result files of the runs whose curvature is followed."""
+    return [path for run in followed_runs(wildcards) for path in run_files(wildcards.problem, run)]
+
+
+def followed_specifications(wildcards):
+    """Return what the training jobs of the runs whose curvature is followed are told."""
+    return [specification(wildcards.problem, run) for run in followed_runs(wildcards)]
+
+
+def curvature_code(entry):
+    """Return the function that gives the digest of a curvature job's code, with the problem's own, by the wildcards."""
+
+    def of_problem(wildcards):
+        problem_file = resolution.module_of(CONFIGURATION, wildcards.problem)
+        roots = (
+            f"secondorder.validation.{entry}",
+            "secondorder.validation.storage",
+            f"{problems.__name__}.{problem_file}",
+        )
+        return code_digest(*roots)
+
+    return of_problem
+
+
 def figure_kind(wildcards):
     """Return the name of a figure's module."""
     return FIGURES[wildcards.name][0]
@@ -190,7 +281,7 @@ def figure_tables(wildcards):
     """Return the aggregated tables that a figure reads."""
     kind, problem = FIGURES[wildcards.name]
     reads = CONFIGURATION.figures[kind].reads
-    return aggregated(reads, problem) if problem else aggregated_of_all(reads)
+    return table_paths(reads, problem)
 
 
 def figure_context(wildcards):
@@ -210,7 +301,7 @@ def figure_code(wildcards):
 
 def table_tables(wildcards):
     """Return the aggregated tables that a table reads."""
-    return aggregated_of_all(CONFIGURATION.tables[wildcards.name].reads)
+    return table_paths(CONFIGURATION.tables[wildcards.name].reads)
 
 
 def table_code(wildcards):

@@ -1,6 +1,6 @@
 rule render_report:
     input:
-        **aggregated_of_all(TABLES_READ),
+        **table_paths(TABLES_READ),
         figures=[f"figures/{TIER}/{name}.png" for name in FIGURES],
         tables=TABLE_FILES,
         manifests=[f"{run_folder(problem, run)}/{MANIFEST}" for problem, run in RUNS],
@@ -17,6 +17,7 @@ rule render_report:
         figures={name: [kind, presentation_context(problem)] for name, (kind, problem) in FIGURES.items()},
         context=presentation_context(),
         reads=TABLES_READ,
+        tables=TABLES,
         code=[
             code_digest("secondorder.report.rendering", *(f"{tables.__name__}.{name}" for name in TABLES)),
             [figure_module_digest(kind) for kind, _ in FIGURES.values()],

@@ -13,6 +13,7 @@ rule aggregate_metrics:
     params:
         specifications=problem_specifications,
         target=problem_target,
+        target_loss=problem_target_loss,
         confidence=CONFIGURATION.statistics.confidence,
         resamples=CONFIGURATION.statistics.resamples,
         code=code_digest("secondorder.statistics.aggregation", "secondorder.statistics.collection"),

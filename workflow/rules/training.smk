@@ -5,6 +5,7 @@ rule train_run:
     output:
         metrics=f"{RESULTS}/runs/{{problem}}/{{run}}/{METRICS}",
         timing=f"{RESULTS}/runs/{{problem}}/{{run}}/{TIMING}",
+        snapshots=f"{RESULTS}/runs/{{problem}}/{{run}}/{SNAPSHOTS}",
         manifest=f"{RESULTS}/runs/{{problem}}/{{run}}/{MANIFEST}",
     log:
         f"logs/{TIER}/train_run/{{problem}}/{{run}}.log",

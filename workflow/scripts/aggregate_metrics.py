@@ -11,6 +11,12 @@ with job(snakemake.log[0]):
     specifications = [RunSpecification.from_mapping(values) for values in snakemake.params.specifications]
     metrics = [Path(path) for path in snakemake.input.runs if path.endswith("metrics.parquet")]
     expected = expected_runs(specifications, [path.parent for path in metrics], [Path(snakemake.input.data)])
-    targets = {snakemake.wildcards.problem: snakemake.params.target}
-    tables = aggregate(collect_runs(expected), targets, snakemake.params.confidence, snakemake.params.resamples)
+    problem, target, loss = snakemake.wildcards.problem, snakemake.params.target, snakemake.params.target_loss
+    tables = aggregate(
+        collect_runs(expected),
+        {problem: target},
+        {problem: loss} if loss else {},
+        snakemake.params.confidence,
+        snakemake.params.resamples,
+    )
     write_aggregated(tables, Path(snakemake.output[0]).parent)

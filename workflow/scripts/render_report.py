@@ -19,7 +19,7 @@ with job(snakemake.log[0]):
     ]
     aggregated = read_aggregated({name: snakemake.input[name] for name in snakemake.params.reads})
     context = Context(**snakemake.params.context)
-    built = {name: tables.load(name).build(aggregated, context) for name in configuration.tables}
+    built = {name: tables.load(name).build(aggregated, context) for name in snakemake.params.tables}
     manifests = [read_manifest(Path(path)) for path in snakemake.input.manifests]
     page = render_report(configuration, figures, built, manifests)
     write_text(Path(snakemake.output.page), page)

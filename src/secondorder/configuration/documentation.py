@@ -32,12 +32,21 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Top level", models.Configuration),
     ("`data`", models.DataSection),
     ("`statistics`", models.StatisticsSection),
+    ("`tuning`", models.TuningSection),
     ("`runs.<run>`", models.RunSection),
+    ("`runs.<run>.search.<setting>`", models.RangeSection),
     ("`runs.<run>.schedule`", models.ScheduleSection),
     ("`problems.<problem>`", models.ProblemSection),
     ("`problems.<problem>.overrides.<run>`", models.OverrideSection),
+    ("`curvature`", models.CurvatureSection),
+    ("`curvature.exact_hessian`", models.ExactHessianSection),
+    ("`curvature.growth`", models.GrowthSection),
+    ("`curvature.spectrum`", models.SpectrumSection),
+    ("`curvature.directions`", models.DirectionsSection),
+    ("`curvature.sharpness`", models.SharpnessSection),
     ("`figures.<figure>`", models.FigureSection),
     ("`tables.<table>`", models.TableSection),
+    ("`tuned.<problem>.<run>`", models.TunedSection),
 )
 
 

@@ -8,19 +8,23 @@ import yaml
 from pydantic import ValidationError
 
 from secondorder.configuration.explanation import explain, unknown_name
-from secondorder.configuration.models import Configuration
+from secondorder.configuration.models import Configuration, TunedFile
 from secondorder.configuration.resolution import check_names_and_settings
+from secondorder.configuration.searching import check_searches
 from secondorder.errors import ConfigurationError
 from secondorder.training.device import resolve_device
 
 DEFAULT_TIER = "smoke"
 DEFAULTS_FILE = "defaults.yaml"
+TUNED_FOLDER = "tuned"
 
 
 def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configuration:
     """Return the checked configuration: ``defaults.yaml``, then the tier's file, then ``overrides``.
 
-    Later values replace earlier ones key by key; null takes a key away, back to its default.
+    Later values replace earlier ones key by key; null takes a key away, back to its default. Over the file of each tier
+    lie the settings that were tuned in it, ``tuned/<tier>.yaml``, where there are any. What lies over those and gives a
+    setting, for the run or for the run on the problem, goes before the tuned one.
 
     Args:
         overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's
@@ -41,10 +45,84 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
             raise ConfigurationError(f"based_on: {name!r} is in the end based on itself; take one based_on out")
         tiers[name] = tier
         key, name = "based_on", tier.get("based_on")
-    merged: dict[str, Any] = {}
-    for layer in (read_yaml(folder / DEFAULTS_FILE), *reversed(tiers.values()), overrides):
-        merged = merge(merged, layer)
-    return check_configuration(merged)
+    merged = read_yaml(folder / DEFAULTS_FILE)
+    for tier_name, layer in reversed(tiers.items()):
+        merged = _with_tuned(_laid_over(merged, layer), folder, tier_name)
+    if (named := overrides.get("tier")) not in list(tiers):
+        merged = _with_tuned(merged, folder, named)
+    return check_configuration(_laid_over(merged, overrides))
+
+
+def _with_tuned(values: Mapping[str, Any], folder: Path, tier: Any) -> dict[str, Any]:
+    """Return the configuration with what was tuned in a tier, each run's as a whole."""
+    path = folder / TUNED_FOLDER / f"{tier}.yaml"
+    if path not in (folder / TUNED_FOLDER).glob("*.yaml"):
+        return dict(values)
+    read = read_yaml(path)
+    try:
+        TunedFile.model_validate(read)
+    except ValidationError as error:
+        raise ConfigurationError(f"{path}: {explain(error, TunedFile)}") from None
+    tuned = dict(_mapping(values.get("tuned")))
+    for problem, runs in read["tuned"].items():
+        tuned[problem] = {**_mapping(tuned.get(problem)), **runs}
+    return {**values, "tuned": tuned}
+
+
+def _laid_over(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration with a layer over it, less what the layer replaces by other keys than its own."""
+    tuned = {
+        problem: {run: kept for run in runs if (kept := _not_replaced(values, layer, problem, run)) is not None}
+        for problem, runs in _mapping(values.get("tuned")).items()
+        if isinstance(runs, Mapping)
+    }
+    problems = {
+        problem: _with_one_choice(section, layer, problem)
+        for problem, section in _mapping(values.get("problems")).items()
+        if isinstance(section, Mapping)
+    }
+    below = dict(values)
+    for key, sections in (("tuned", tuned), ("problems", problems)):
+        if sections:
+            below[key] = {**values[key], **sections}
+    return merge(below, layer)
+
+
+def _with_one_choice(section: Mapping[Any, Any], layer: Mapping[str, Any], problem: Any) -> dict[Any, Any]:
+    """Return a problem's section, less a choice of runs that the layer makes anew, and runs that it takes away."""
+    chosen, kept = _at(layer, "problems", problem), dict(section)
+    for key, other in (("runs", "without"), ("without", "runs")):
+        if chosen.get(key) is not None:
+            kept.pop(other, None)
+    if isinstance(kept.get("without"), list):
+        removed = [run for run, value in _at(layer, "runs").items() if value is None]
+        kept["without"] = [run for run in kept["without"] if run not in removed]
+    return kept
+
+
+def _not_replaced(values: Mapping[str, Any], layer: Mapping[str, Any], problem: Any, run: Any) -> Any:
+    """Return what was tuned for a run on a problem, less what the layer replaces; None when nothing is left of it."""
+    tuned = values["tuned"][problem][run]
+    if not isinstance(tuned, Mapping) or not isinstance(tuned.get("settings"), Mapping):
+        return tuned
+    section = _at(layer, "runs", run)
+    given = {*_at(section, "settings"), *_at(layer, "problems", problem, "overrides", run, "settings")}
+    settings = {name: value for name, value in tuned["settings"].items() if name not in given}
+    optimizer = _at(values, "runs", run).get("optimizer")
+    if not settings or section.get("optimizer", optimizer) != optimizer:
+        return None
+    return {**tuned, "settings": settings}
+
+
+def _at(values: Any, *keys: Any) -> Mapping[Any, Any]:
+    """Return the mapping below these keys, an empty one where there is none."""
+    for key in keys:
+        values = _mapping(values).get(key)
+    return _mapping(values)
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _read_tier(folder: Path, key: str, tier: Any) -> dict[str, Any]:
@@ -111,6 +189,7 @@ def check_configuration(values: Mapping[str, Any]) -> Configuration:
     except ValidationError as error:
         raise explain(error, Configuration) from None
     check_names_and_settings(configuration)
+    check_searches(configuration)
     return configuration
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from secondorder.training.schedules import ScheduleName
+from secondorder.tuning.search import ScaleName
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 SettingValues = dict[str, bool | int | float | str]
@@ -42,6 +43,48 @@ class StatisticsSection(Section):
 
     confidence: float = Field(0.95, gt=0, lt=1, description="Level of every confidence interval.")
     resamples: int = Field(9999, ge=99, description="Bootstrap resamples.")
+    reference: Name = Field("sgd", description="Run that ratios compare the others with.")
+
+
+class TuningSection(Section):
+    """How the settings that a run searches are chosen; see `runs.<run>.search`."""
+
+    trials: int = Field(16, ge=1, le=1000, description="Trials of every searched run on every problem.")
+    seed: int = Field(0, ge=0, description="Seed of the scrambled Sobol sequence that trials are drawn from.")
+    training_seed: int = Field(
+        1_000_000,
+        ge=0,
+        le=LARGEST_SEED,
+        description="Seed that every trial is trained with; none of `seeds`, with which results are then measured.",
+    )
+
+
+class RangeSection(Section):
+    """Values that are searched for one setting."""
+
+    low: float = Field(description="Smallest value.")
+    high: float = Field(description="Largest value.")
+    scale: ScaleName = Field(
+        "log", description="`log`: every factor is as likely as any other; `linear`: every difference."
+    )
+
+
+class TunedSection(Section):
+    """What `snakemake tune` chose for one run on one problem, and from what."""
+
+    settings: SettingValues = Field(description="Replace the settings of the same names.")
+    tier: Name = Field(description="Tier in which the trials were made.")
+    trials: int = Field(ge=1, description="Number of trials.")
+    search: dict[str, RangeSection] = Field(description="Values that were searched, by setting.")
+    at_edge: list[str] = Field(
+        [], description="Settings whose chosen value lies within 5 % of an end of its range, on the range's scale."
+    )
+
+
+class TunedFile(Section):
+    """What stands in `config/tuned/<tier>.yaml`."""
+
+    tuned: dict[Name, dict[Name, TunedSection]] = Field(description="Chosen settings by problem and run.")
 
 
 class ScheduleSection(Section):
@@ -62,6 +105,9 @@ class RunSection(Section):
     batch_size: int | None = Field(None, ge=1, description="Samples in a mini-batch; the problem's when absent.")
     schedule: ScheduleSection = Field(ScheduleSection(), description="Learning-rate schedule.")
     settings: SettingValues = Field({}, description="The optimizer's settings, listed below by optimizer.")
+    search: dict[str, RangeSection] = Field(
+        {}, description="Values that `snakemake tune` searches, by setting; a run without any is not tuned."
+    )
 
 
 class OverrideSection(Section):
@@ -90,22 +136,117 @@ class ProblemSection(Section):
     target_accuracy: float = Field(
         gt=0, lt=1, description="Validation accuracy (a share) whose first crossing is the time to target."
     )
+    target_loss: float | None = Field(
+        None, gt=0, description="Training loss whose first crossing counts the updates; not counted when absent."
+    )
     settings: SettingValues = Field({}, description="The problem's settings, listed below by problem.")
-    runs: list[Name] | None = Field(None, min_length=1, description="Runs to train; all of them when absent.")
+    runs: list[Name] | None = Field(
+        None, min_length=1, description="Runs to train; when absent, all of them but those of `without`."
+    )
+    without: list[Name] = Field(
+        [],
+        description="Runs not to train, such as methods that cannot. It or `runs` is given, not both; the later one "
+        "replaces the other.",
+    )
+    curvature: list[Literal["spectrum", "directions", "sharpness"]] = Field(
+        ["sharpness"],
+        description="What to find out of its trained networks from their snapshots: all eigenvalues of the exact "
+        "Hessian (`spectrum`), whether Newton directions go down (`directions`), and the largest eigenvalue and trace "
+        "at the end (`sharpness`). The first two are quick for a perceptron; on LeNet-5 each Hessian takes seconds.",
+    )
     overrides: dict[Name, OverrideSection] = Field({}, description="What this problem changes in single runs.")
+
+
+class ExactHessianSection(Section):
+    """The closed form of the Hessian against automatic differentiation."""
+
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(
+        [32, 16],
+        min_length=1,
+        description="Widths of the small networks' hidden layers; the dense matrix has the square of their parameters.",
+    )
+    samples: list[Annotated[int, Field(ge=1)]] = Field([1, 16], min_length=1, description="Sizes of the batches.")
+    fitted: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [1e-2, 1e-4, 1e-6],
+        description="1 − p, p the probability of the true label, to which a network is trained on the one sample whose "
+        "Hessian is compared: fitted samples are where digits are lost.",
+    )
+
+
+class GrowthSection(Section):
+    """What the closed form and the dense matrix cost as a network grows."""
+
+    widths: list[Annotated[int, Field(ge=1)]] = Field(
+        [4, 8, 16, 24, 32, 64, 128, 256, 512], min_length=1, description="Widths of the two hidden layers."
+    )
+    repeats: int = Field(5, ge=1, description="Repetitions, of which the median counts.")
+    dense_parameters: int = Field(4000, ge=1, description="Largest network whose dense Hessian is computed.")
+    memory_megabytes: int = Field(4096, ge=1, description="Memory the dense matrix may take; beyond, it does not fit.")
+
+
+class SpectrumSection(Section):
+    """What the spectra along training are of."""
+
+    samples: int = Field(1, ge=1, description="Single training samples, evenly spaced.")
+    batches: int = Field(1, ge=0, description="Joint mini-batches.")
+    batch_size: int = Field(2, ge=1, description="Samples in each.")
+
+
+class DirectionsSection(Section):
+    """What the Newton directions along training are of."""
+
+    samples: int = Field(64, ge=1, description="Single training samples, evenly spaced.")
+    batches: int = Field(8, ge=0, description="Joint mini-batches.")
+    batch_size: int = Field(4, ge=1, description="Samples in each.")
+    dampings: list[Annotated[float, Field(ge=0)]] = Field(
+        [0.0, 0.001, 0.1], min_length=1, description="Dampings μ that are added to every adjusted eigenvalue."
+    )
+
+
+class SharpnessSection(Section):
+    """How hard to look for the sharpness of trained networks."""
+
+    images: int = Field(1000, ge=1, description="Training images, evenly spaced, whose mean loss is looked at.")
+    tolerance: float = Field(1e-4, gt=0, lt=1, description="Relative accuracy of the largest eigenvalue.")
+    products: int = Field(
+        1000, ge=20, description="Hessian-vector products after which the largest eigenvalue counts as not converged."
+    )
+    probes: int = Field(
+        30, ge=2, description="Random vectors for the trace of a network with layers that are not dense."
+    )
+
+
+class CurvatureSection(Section):
+    """The stage that checks the exact Hessian and looks at curvature along training."""
+
+    dataset: Name = Field(
+        "mnist_5k", description="Dataset whose images, pooled to 8 x 8, the small networks of the checks see."
+    )
+    runs: list[Name] | None = Field(
+        None, min_length=1, description="Runs whose first seed `spectrum` and `directions` follow; all when absent."
+    )
+    exact_hessian: ExactHessianSection = Field(ExactHessianSection(), description="Closed form against dense matrix.")
+    growth: GrowthSection = Field(GrowthSection(), description="Cost as a network grows.")
+    spectrum: SpectrumSection = Field(SpectrumSection(), description="Eigenvalues along training.")
+    directions: DirectionsSection = Field(DirectionsSection(), description="Newton directions along training.")
+    sharpness: SharpnessSection = Field(SharpnessSection(), description="Sharpness of the trained networks.")
 
 
 class FigureSection(Section):
     """A figure, under the name of its module in `secondorder.plotting`."""
 
-    reads: list[Name] = Field(min_length=1, description="Aggregated tables that it reads.")
+    reads: list[Name] = Field(
+        min_length=1, description="Aggregated tables that it reads, or tables of the curvature stage."
+    )
     per_problem: bool = Field(False, description="Draw one for each problem, named `<figure>_<problem>`.")
 
 
 class TableSection(Section):
     """A table, under the name of its module in `secondorder.tables`."""
 
-    reads: list[Name] = Field(min_length=1, description="Aggregated tables that it reads.")
+    reads: list[Name] = Field(
+        min_length=1, description="Aggregated tables that it reads, or tables of the curvature stage."
+    )
 
 
 class Configuration(Section):
@@ -135,12 +276,25 @@ class Configuration(Section):
         ge=1,
         description="Steps between two readings of losses and clock from the device; every step's loss is kept.",
     )
+    snapshots: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+        [],
+        description="Shares of the budget, ascending, at which each seed's weights are kept so that their curvature "
+        "can be studied; each is taken at the first evaluation at or after it. A change trains again.",
+    )
     data: DataSection = Field(DataSection(), description="Where data comes from.")
     statistics: StatisticsSection = Field(StatisticsSection(), description="How seeds are summarised.")
+    curvature: CurvatureSection = Field(CurvatureSection(), description="Checks of the exact Hessian, and its use.")
+    tuning: TuningSection = Field(TuningSection(), description="How searched settings are chosen.")
     runs: dict[Name, RunSection] = Field(min_length=1, description="All runs by name, in the order figures show them.")
     problems: dict[Name, ProblemSection] = Field(min_length=1, description="The problems of this tier by name.")
     figures: dict[Name, FigureSection] = Field({}, description="Figures to draw, in the order of the report.")
     tables: dict[Name, TableSection] = Field({}, description="Tables to write, in the order of the report.")
+    tuned: dict[Name, dict[Name, TunedSection]] = Field(
+        {},
+        description="Chosen settings by problem and run. `snakemake tune` writes them to `config/tuned/<tier>.yaml`, "
+        "which lies over the tier's file. A tier based on it, or the command line, replaces a chosen value by giving "
+        "the setting; `null` takes all of them away. Problems and runs that are not configured may be named.",
+    )
 
     @field_validator("tier")
     @classmethod
@@ -148,6 +302,13 @@ class Configuration(Section):
         if tier == "data":
             raise PydanticCustomError("tier", "is where prepared data of all tiers lies; choose another name")
         return tier
+
+    @field_validator("snapshots")
+    @classmethod
+    def _check_snapshots(cls, snapshots: list[float]) -> list[float]:
+        if snapshots != sorted(set(snapshots)):
+            raise PydanticCustomError("snapshots", "must be different shares of the budget in ascending order")
+        return snapshots
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -14,12 +14,14 @@ from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
 from secondorder.statistics.names import AGGREGATED
 from secondorder.training.specification import RunSpecification
+from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM
 
 
 def runs_of(configuration: Configuration, problem: str) -> list[str]:
     """Return the names of the runs that are trained on a problem, in the order of the configuration's ``runs``."""
-    chosen = configuration.problems[problem].runs
-    return [run for run in configuration.runs if chosen is None or run in chosen]
+    section = configuration.problems[problem]
+    chosen = configuration.runs if section.runs is None else section.runs
+    return [run for run in configuration.runs if run in chosen and run not in section.without]
 
 
 def module_of(configuration: Configuration, problem: str) -> str:
@@ -36,7 +38,37 @@ def dataset_of(configuration: Configuration, problem: str) -> str:
 
 def datasets_of(configuration: Configuration) -> list[str]:
     """Return the datasets that the tier needs."""
-    return sorted({dataset_of(configuration, problem) for problem in configuration.problems})
+    of_problems = {dataset_of(configuration, problem) for problem in configuration.problems}
+    of_curvature = {configuration.curvature.dataset} if reads_of(configuration) & set(OF_METHOD) else set()
+    return sorted(of_problems | of_curvature)
+
+
+def reads_of(configuration: Configuration) -> set[str]:
+    """Return the tables that figures and tables of the tier read."""
+    of_figures = {name for section in configuration.figures.values() for name in section.reads}
+    return of_figures | {name for section in configuration.tables.values() for name in section.reads}
+
+
+def followed_runs(configuration: Configuration, problem: str) -> list[str]:
+    """Return the runs on a problem whose curvature is followed along training."""
+    chosen = configuration.curvature.runs
+    return [run for run in runs_of(configuration, problem) if chosen is None or run in chosen]
+
+
+def problems_with(configuration: Configuration, table: str) -> list[str]:
+    """Return the problems that there is a table of: all of them but for those of the curvature stage.
+
+    Those need snapshots and that the problem asks for them, and ``spectrum`` and ``directions`` a run to follow.
+    """
+    if table not in OF_PROBLEM:
+        return list(configuration.problems)
+    return [
+        problem
+        for problem, section in configuration.problems.items()
+        if configuration.snapshots
+        and table in section.curvature
+        and (table == "sharpness" or followed_runs(configuration, problem))
+    ]
 
 
 def run_specification(configuration: Configuration, problem: str, run: str) -> RunSpecification:
@@ -57,7 +89,9 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
     return RunSpecification(
         problem=problem,
         problem_module=module,
-        problem_settings=_resolve(problems.load(module).Settings, section.settings, ["problems", problem, "settings"]),
+        problem_settings=resolve_settings(
+            problems.load(module).Settings, section.settings, ["problems", problem, "settings"]
+        ),
         dataset=dataset_of(configuration, problem),
         run=run,
         optimizer=chosen.optimizer,
@@ -70,6 +104,7 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
         threads=configuration.threads,
         device=configuration.device,
         log_every=configuration.log_every,
+        snapshots=tuple(configuration.snapshots),
     )
 
 
@@ -82,11 +117,27 @@ def check_names_and_settings(configuration: Configuration) -> None:
     for run, chosen in configuration.runs.items():
         if chosen.optimizer not in optim.available():
             raise unknown_name(f"runs.{run}.optimizer", "optimizer", chosen.optimizer, optim.available())
-        _resolve(optim.load(chosen.optimizer).Settings, chosen.settings, ["runs", run, "settings"])
+        resolve_settings(optim.load(chosen.optimizer).Settings, chosen.settings, ["runs", run, "settings"])
     _check_renderings("figure", configuration.figures, plotting.available())
     _check_renderings("table", configuration.tables, tables.available())
     for problem in configuration.problems:
         _check_problem(configuration, problem)
+    _check_curvature(configuration)
+
+
+def _check_curvature(configuration: Configuration) -> None:
+    section = configuration.curvature
+    if section.dataset not in DATASETS:
+        raise unknown_name("curvature.dataset", "dataset", section.dataset, DATASETS)
+    for run in section.runs or []:
+        if run not in configuration.runs:
+            raise unknown_name("curvature.runs", "run", run, configuration.runs)
+    images = DATASETS[section.dataset].train_size
+    if max(section.exact_hessian.samples) > images:
+        raise ConfigurationError(
+            f"curvature.exact_hessian.samples: given {max(section.exact_hessian.samples)}; {section.dataset} has "
+            f"{images} training images; give smaller batches"
+        )
 
 
 def _check_renderings(
@@ -96,8 +147,8 @@ def _check_renderings(
         if name not in known:
             raise unknown_name(f"{kind}s.{name}", kind, name, known)
         for table in section.reads:
-            if table not in AGGREGATED:
-                raise unknown_name(f"{kind}s.{name}.reads", "aggregated table", table, AGGREGATED)
+            if table not in (*AGGREGATED, *CURVATURE):
+                raise unknown_name(f"{kind}s.{name}.reads", "aggregated table", table, (*AGGREGATED, *CURVATURE))
 
 
 def _check_problem(configuration: Configuration, problem: str) -> None:
@@ -108,10 +159,16 @@ def _check_problem(configuration: Configuration, problem: str) -> None:
     offered = problems.load(module).DATASETS
     if dataset_of(configuration, problem) not in offered:
         raise unknown_name(f"problems.{problem}.dataset", "dataset for it called", str(section.dataset), offered)
-    for key, named in (("runs", section.runs or []), ("overrides", section.overrides)):
+    for key, named in (("runs", section.runs or []), ("without", section.without), ("overrides", section.overrides)):
         for run in named:
             if run not in configuration.runs:
                 raise unknown_name(f"problems.{problem}.{key}", "run", run, configuration.runs)
+    if section.runs is not None and section.without:
+        raise ConfigurationError(
+            f"problems.{problem}.without: stands beside `runs`; take one of the two away with null"
+        )
+    if not runs_of(configuration, problem):
+        raise ConfigurationError(f"problems.{problem}.without: names all runs; leave at least one")
     for run in section.overrides:
         _optimizer_settings(configuration, problem, run)
     images = DATASETS[dataset_of(configuration, problem)].train_size
@@ -129,13 +186,27 @@ def _optimizer_settings(configuration: Configuration, problem: str, run: str) ->
     """Return all settings of a run's optimizer, with what the problem overrides."""
     chosen, override = configuration.runs[run], configuration.problems[problem].overrides.get(run)
     declared = optim.load(chosen.optimizer).Settings
-    if override is None:
-        return _resolve(declared, chosen.settings, ["runs", run, "settings"])
-    key = ["problems", problem, "overrides", run, "settings"]
-    return _resolve(declared, {**chosen.settings, **override.settings}, key)
+    values, key = chosen.settings, ["runs", run, "settings"]
+    if override is not None:
+        values, key = {**values, **override.settings}, ["problems", problem, "overrides", run, "settings"]
+    resolved = resolve_settings(declared, values, key)
+    tuned = configuration.tuned.get(problem, {}).get(run)
+    if tuned is None:
+        return resolved
+    return resolve_settings(declared, {**values, **tuned.settings}, ["tuned", problem, run, "settings"])
 
 
-def _resolve(declared: type[Any], values: dict[str, Any], key: Sequence[str]) -> dict[str, Any]:
+def resolve_settings(declared: type[Any], values: Mapping[str, Any], key: Sequence[str]) -> dict[str, Any]:
+    """Return all settings that a ``Settings`` dataclass declares, with ``values`` in place of the defaults.
+
+    Args:
+        declared: The dataclass.
+        values: Settings by name.
+        key: Where they stand in the configuration.
+
+    Raises:
+        ConfigurationError: A setting is unknown, has the wrong type or an impossible value.
+    """
     model: type[BaseModel] = settings_model(declared)
     try:
         resolved = model.model_validate(values).model_dump()

@@ -5,14 +5,15 @@ Derived in docs/methods.md, section 1. For a sample, K = [[∇²_ε L, (∂h/∂
 group. A group is what one Hessian is of: one sample, or a whole mini-batch; G groups of S samples are treated at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from secondorder.curvature.layers import Layer, Network
-from secondorder.curvature.perturbation import ActivationLeaves, PerturbedPass, perturbed_forward
+from secondorder.curvature.layers import Layer, Network, is_out_of_memory
+from secondorder.curvature.perturbation import ActivationLeaves, PerturbedPass, check_outputs, perturbed_forward
 from secondorder.errors import CapabilityError, InputError
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -92,15 +93,15 @@ def activation_hessian(
     """
     gauss_newton = curvature == "ggn"
     separate = per_sample or gauss_newton
-    passed = perturbed_forward(network, inputs, coupled=coupled and not gauss_newton, separate=separate)
-    losses = _losses(loss_fn, passed.outputs, targets, per_sample=per_sample)
-    try:
+    with torch.enable_grad(), explained_derivatives():
+        passed = perturbed_forward(network, inputs, coupled=coupled and not gauss_newton, separate=separate)
+        losses = _losses(loss_fn, passed.outputs, targets, per_sample=per_sample)
+        if not losses.requires_grad:
+            raise CapabilityError("the loss depends on no trainable parameter by anything that autograd sees")
         if gauss_newton:
             parts = _gauss_newton_parts(passed, losses, loss_fn, targets, per_sample=per_sample)
         else:
-            parts = _hessian_parts(passed, losses, inputs, separate=separate)
-    except RuntimeError as error:
-        raise _explained(error) from error
+            parts = _hessian_parts(network, passed, losses, inputs, separate=separate)
     return _grouped(network, passed, losses.detach(), *parts, per_sample=per_sample)
 
 
@@ -110,13 +111,19 @@ def check_loss(network: Network, loss_fn: LossFunction, inputs: torch.Tensor, ta
     Raises:
         InputError: Naming what is wrong.
     """
-    if len(targets) != len(inputs):
-        raise InputError(f"{len(inputs)} inputs and {len(targets)} targets; give one target per input")
+    if not isinstance(targets, torch.Tensor):
+        raise InputError(f"the targets are a {type(targets).__name__}; give a tensor, batch first")
+    if targets.ndim == 0 or len(targets) != len(inputs):
+        count = "0-dimensional" if targets.ndim == 0 else len(targets)
+        raise InputError(f"{len(inputs)} inputs and {count} targets; give one target per input")
     with torch.no_grad(), network.same_function():
         outputs = network.module(inputs)
+        check_outputs(outputs, len(inputs))
         try:
             value = loss_fn(outputs, targets)
-        except (IndexError, RuntimeError, ValueError) as error:
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
             span = f"{targets.min().item()} … {targets.max().item()}"
             raise InputError(
                 f"the loss refuses outputs of shape {tuple(outputs.shape)} with targets of shape "
@@ -137,16 +144,21 @@ def _losses(loss_fn: LossFunction, outputs: torch.Tensor, targets: torch.Tensor,
     def of_one_sample(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return loss_fn(output.unsqueeze(0), target.unsqueeze(0))
 
-    return torch.func.vmap(of_one_sample)(outputs, targets)
+    try:
+        return torch.func.vmap(of_one_sample)(outputs, targets)
+    except RuntimeError as error:
+        if "vmap" not in str(error):
+            raise
+        raise CapabilityError(f"the loss cannot be evaluated for all samples at once: {error}") from error
 
 
 def _hessian_parts(
-    passed: PerturbedPass, losses: torch.Tensor, inputs: torch.Tensor, *, separate: bool
+    network: Network, passed: PerturbedPass, losses: torch.Tensor, inputs: torch.Tensor, *, separate: bool
 ) -> tuple[torch.Tensor, ...]:
     """Return first derivatives by ε and by the direct parameters, then the second derivatives of all."""
     batch = len(inputs)
     epsilons = [epsilon for leaves in passed.activations for epsilon in leaves.epsilons]
-    by = _Leaves(passed, batch, separate=separate)
+    by = _Leaves(network, passed, batch, separate=separate)
     value = losses.sum() + passed.probe_sum
     gradients = torch.autograd.grad(value, [*epsilons, *passed.direct], create_graph=True, materialize_grads=True)
     delta = _flat(gradients[: len(epsilons)], batch, losses)
@@ -163,7 +175,8 @@ def _hessian_parts(
 class _Leaves:
     """The leaves (ε, ν) and the direct parameters, as columns."""
 
-    def __init__(self, passed: PerturbedPass, batch: int, *, separate: bool) -> None:
+    def __init__(self, network: Network, passed: PerturbedPass, batch: int, *, separate: bool) -> None:
+        self._network = network
         self._passed = passed
         self._batch = batch
         self._separate = separate
@@ -200,10 +213,11 @@ class _Leaves:
             empty = gradient.new_zeros(count, self._batch, self.width)
             return empty, gradient.new_zeros(count, *batch, self.direct_width)
         activation, direct = [], []
+        gradients = gradients_of_each if self._network.one_by_one else batched_gradients
         identity = torch.eye(count, dtype=gradient.dtype, device=gradient.device)
         for chunk in torch.split(identity, max(1, _ELEMENTS_AT_ONCE // elements)):
             seeds = chunk if gradient.ndim == 1 else chunk[:, None, :].expand(-1, self._batch, -1)
-            rows = batched_gradients(gradient, leaves, seeds)
+            rows = gradients(gradient, leaves, seeds)
             cut = len(self._activation)
             both = (len(chunk), self._batch)
             activation.append(_cat([row.reshape(*both, -1) for row in rows[:cut]], gradient, both))
@@ -225,10 +239,20 @@ def batched_gradients(outputs: torch.Tensor, leaves: Sequence[torch.Tensor], see
         )
     except RuntimeError:
         # Some operations, such as group normalisation, have no batched derivative.
-        each = [
-            torch.autograd.grad(outputs, list(leaves), seed, retain_graph=True, allow_unused=True) for seed in seeds
-        ]
-        rows = tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*each, strict=True))
+        return gradients_of_each(outputs, leaves, seeds)
+    return _with_zeros(rows, leaves, seeds)
+
+
+def gradients_of_each(outputs: torch.Tensor, leaves: Sequence[torch.Tensor], seeds: torch.Tensor) -> list[torch.Tensor]:
+    """Return what :func:`batched_gradients` does, one seed after the other."""
+    each = [torch.autograd.grad(outputs, list(leaves), seed, retain_graph=True, allow_unused=True) for seed in seeds]
+    rows = [None if parts[0] is None else torch.stack(parts) for parts in zip(*each, strict=True)]
+    return _with_zeros(rows, leaves, seeds)
+
+
+def _with_zeros(
+    rows: Sequence[torch.Tensor | None], leaves: Sequence[torch.Tensor], seeds: torch.Tensor
+) -> list[torch.Tensor]:
     return [
         leaf.new_zeros(len(seeds), *leaf.shape) if row is None else row.detach()
         for row, leaf in zip(rows, leaves, strict=True)
@@ -334,6 +358,21 @@ def _flat(tensors: tuple[torch.Tensor, ...], batch: int, like: torch.Tensor) -> 
 
 def _cat(tensors: list[torch.Tensor], like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.cat(tensors, dim=-1) if tensors else like.new_zeros(*shape, 0)
+
+
+@contextmanager
+def explained_derivatives() -> Iterator[None]:
+    """Explain within this block what PyTorch says about derivatives that it does not have.
+
+    Raises:
+        CapabilityError: With the explanation.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise _explained(error) from error
 
 
 def _explained(error: RuntimeError) -> CapabilityError:

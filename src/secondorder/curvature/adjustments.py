@@ -4,6 +4,7 @@ With eigenvalues Λ of the loss's Hessian, the regularization λ (weight decay, 
 (a part of the step), the direction is d = −Q φ(Λ)⁻¹ Qᵀ (g + λθ). Derived in docs/methods.md, section 1.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -38,8 +39,13 @@ def flat(eigenvalues: torch.Tensor) -> torch.Tensor:
     mean of |Λ| weighted by itself, is the same however many zeros the spectrum has. This project's own choice.
     """
     size = eigenvalues.abs()
-    total = size.sum(-1, keepdim=True)
-    relative = torch.where(total > 0, size * total / (size * size).sum(-1, keepdim=True).clamp(min=_tiny(size)), 0)
+    if not size.numel():
+        return size
+    # By parts of the largest, so that no square is lost below the smallest number.
+    largest = size.amax(-1, keepdim=True)
+    part = size / torch.where(largest > 0, largest, 1)
+    squares = (part * part).sum(-1, keepdim=True)
+    relative = part * part.sum(-1, keepdim=True) / torch.where(squares > 0, squares, 1)
     return torch.where(eigenvalues < 0, size / (1 + relative), size * (1 + relative))
 
 
@@ -68,22 +74,22 @@ def divisor(
     if adjustment not in _FUNCTIONS:
         raise ConfigurationError(f"there is no adjustment {adjustment!r}; there are {', '.join(ADJUSTMENTS)}")
     for name, value in (("damping", damping), ("weight_decay", regularization)):
-        if not value >= 0:
-            raise ConfigurationError(f"{name} is {value!r}; it must be at least 0")
+        if not (isinstance(value, (int, float)) and 0 <= value < math.inf):
+            raise ConfigurationError(f"{name} is {value!r}; it must be a finite number, at least 0")
     return _FUNCTIONS[adjustment](eigenvalues) + (regularization + damping)
 
 
-def divide(numbers: torch.Tensor, divisors: torch.Tensor) -> torch.Tensor:
+def divide(numbers: torch.Tensor, divisors: torch.Tensor, shift: float = 0.0) -> torch.Tensor:
     """Return numbers / divisors, and 0 where a divisor is 0 up to rounding (the pseudo-inverse).
 
     Args:
         numbers: Shape [..., r].
         divisors: Shape [..., r].
+        shift: λ + μ, which the divisors hold: one that a small eigenvalue leaves at λ + μ is known well, however small,
+            and only one that a negative eigenvalue brings below half of it can be rounding alone.
     """
     largest = divisors.abs().amax(-1, keepdim=True) if divisors.shape[-1] else divisors.new_zeros(())
     small = divisors.abs() <= largest * torch.finfo(divisors.dtype).eps * max(divisors.shape[-1], 1)
+    if shift:
+        small &= divisors < shift / 2
     return torch.where(small, 0, numbers / torch.where(small, 1, divisors))
-
-
-def _tiny(tensor: torch.Tensor) -> float:
-    return torch.finfo(tensor.dtype).tiny

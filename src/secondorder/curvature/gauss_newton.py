@@ -171,8 +171,10 @@ def gauss_newton_direction(
     right = jacobian.factors.residual
     if other is not None:
         right = right - jacobian.applied(other / divisors)
-    # Without a check, which would wait for the device: what is not finite gives a direction that is not.
-    factor = torch.linalg.cholesky_ex(system).L
+    # Without an exception, which would wait for the device: what is not finite, or so little damped that the factor
+    # is only begun, gives a direction that is not finite.
+    found = torch.linalg.cholesky_ex(system)
+    factor = torch.where(found.info == 0, found.L, torch.nan)
     solved = torch.cholesky_solve(right.reshape(-1, 1), factor).view(shape)
     step = jacobian.pulled_back(solved)
     return -(step if other is None else step + other) / divisors

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
@@ -35,7 +36,7 @@ _PARAMETRIC = {
     functional.batch_norm,
     functional.prelu,
 }
-_READS_VALUES = {"item", "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__", "__array__"}
+_READS_VALUES = {"item", "tolist", "numpy", "__bool__", "__float__", "__int__", "__index__", "__array__", "__setitem__"}
 _DROPOUT = {
     functional.dropout,
     functional.dropout1d,
@@ -107,6 +108,9 @@ class Network:
         piecewise_linear: Whether only functions known to be piecewise linear were called, so that the Hessian by any
             layer's pre-activations is its Gauss-Newton part alone.
         same_function: Context in which every forward pass is the same function.
+        random: Whether that context is needed: dropout is in training mode.
+        one_by_one: Whether to take second derivatives one after the other. PyTorch's batched ones are wrong for group
+            normalisation, without an error where its shapes fit.
     """
 
     module: nn.Module
@@ -115,6 +119,8 @@ class Network:
     batch_size: int
     piecewise_linear: bool
     same_function: SameFunction
+    random: bool = False
+    one_by_one: bool = False
 
     @property
     def parameter_count(self) -> int:
@@ -167,11 +173,23 @@ def take_apart(
     before = [parameter.detach().clone() for parameter in parameters]
     same_function = same_function or nullcontext
     with torch.no_grad(), same_function(), watch.names_of_modules(), watch:
-        module(inputs)
+        try:
+            module(inputs)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"the model refuses inputs of shape {tuple(inputs.shape)} and {inputs.dtype}: {error}"
+            ) from error
     for parameter, value in zip(parameters, before, strict=True):
         if not torch.equal(parameter, value):
             owner = watch.owners[id(parameter)]
             raise CapabilityError(f"module {owner!r}: its parameters change in the forward pass; that has no Hessian")
+    if not watch.layers:
+        raise CapabilityError(
+            "no trainable parameter is seen in the forward pass: the model uses none of them, or it is compiled or "
+            "scripted; give the module itself"
+        )
     positions = {}
     start = 0
     for parameter in parameters:
@@ -183,15 +201,17 @@ def take_apart(
             inputs_used = layer.input_features if layer.weight is not None else 0
             fits = layer.uses * (layer.output_features + inputs_used) <= layer.size
             layer.coordinates = "activation" if fits or dense_only or layer.uses == 1 else "direct"
-    return Network(module, parameters, watch.layers, len(inputs), watch.piecewise_linear, same_function)
+    return Network(module, parameters, watch.layers, len(inputs), watch.piecewise_linear, same_function, watch.random)
 
 
 def check_tensors(module: nn.Module, parameters: list[nn.Parameter], inputs: torch.Tensor) -> None:
-    """Check that there are parameters and that they and the inputs are of one dtype on one device.
+    """Check that there are finite parameters and that they and the inputs are of one dtype on one device.
 
     Raises:
-        InputError: Naming the tensor that does not fit.
+        InputError: Naming the tensor or the mode of PyTorch that does not fit.
     """
+    if not isinstance(inputs, torch.Tensor):
+        raise InputError(f"the inputs are a {type(inputs).__name__}; give a tensor, batch first")
     if not parameters:
         raise InputError("the model has no trainable parameters, so no Hessian; set requires_grad of some")
     first = parameters[0]
@@ -199,11 +219,24 @@ def check_tensors(module: nn.Module, parameters: list[nn.Parameter], inputs: tor
         raise InputError(f"the parameters are of {first.dtype}; use float32 or float64")
     if inputs.ndim == 0 or len(inputs) == 0:
         raise InputError(f"the inputs have shape {tuple(inputs.shape)}; give at least one sample, batch first")
+    if torch.is_inference_mode_enabled():
+        raise InputError("inference mode is on, in which nothing has derivatives; use torch.no_grad() instead")
+    if torch.is_autocast_enabled(first.device.type):
+        raise InputError("autocast is on, and a Hessian of rounded activations is of no use; leave autocast")
     for name, tensor in [*module.named_parameters(), ("the inputs", inputs)]:
+        if is_lazy(tensor):
+            raise InputError(f"{name}: is not initialised; run the model once before")
         if tensor.is_floating_point() and tensor.dtype != first.dtype:
             raise InputError(f"{name}: is of {tensor.dtype} and other parameters of {first.dtype}; use one dtype")
         if tensor.device != first.device:
             raise InputError(f"{name}: lies on {tensor.device} and other parameters on {first.device}; use one device")
+        if isinstance(tensor, nn.Parameter) and not torch.isfinite(tensor).all():
+            raise InputError(f"{name}: has entries that are not finite, so there is no Hessian")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory ran out, rather than something about the model."""
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def call_name(function: Any) -> str:
@@ -220,6 +253,7 @@ class _Watch(TorchFunctionMode):
         super().__init__()
         self.layers: list[Layer] = []
         self.piecewise_linear = True
+        self.random = False
         self._batch_size = batch_size
         self._randomness_is_fixed = randomness_is_fixed
         self._names = {id(child): name or type(child).__name__ for name, child in module.named_modules()}
@@ -229,6 +263,7 @@ class _Watch(TorchFunctionMode):
             for name, parameter in module.named_parameters()
         }
         self.owners = {id(parameter): owners[id(parameter)] for parameter in parameters}
+        self._constants = {id(tensor) for tensor in (*module.parameters(), *module.buffers())}
         self._layer_of: dict[int, Layer] = {}
 
     @contextmanager
@@ -258,21 +293,28 @@ class _Watch(TorchFunctionMode):
         if tracked:
             self._note(func, args, kwargs, tracked, result)
         elif any(isinstance(value, torch.Tensor) for value in tree_leaves(result)):
-            self.piecewise_linear &= call_name(func) in _PIECEWISE_LINEAR
+            self._note_linearity(func, args, kwargs)
         return result
+
+    def _note_linearity(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        others = tree_leaves((args[1:], {name: value for name, value in kwargs.items() if name != "input"}))
+        computed = any(isinstance(value, torch.Tensor) and id(value) not in self._constants for value in others)
+        bilinear = computed and (func in _PARAMETRIC or func is functional.linear)
+        self.piecewise_linear &= call_name(func) in _PIECEWISE_LINEAR and not bilinear
 
     def _refuse_what_is_no_function_of_one_sample(self, func: Any, args: Any, kwargs: Any) -> None:
         if func is functional.batch_norm:
             training = kwargs.get("training", args[5] if len(args) > 5 else False)
             if training:
                 raise CapabilityError(
-                    f"module {self._where()!r}: batch_norm in training mode couples the samples of a batch; call "
-                    "model.eval()"
+                    f"module {self._where()!r}: batch_norm in training mode, or without running statistics, couples "
+                    "the samples of a batch; call model.eval()"
                 )
-        if func in _DROPOUT and not self._randomness_is_fixed:
+        if func in _DROPOUT:
             training = kwargs.get("training", args[2] if len(args) > 2 else True)
             rate = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
-            if training and rate > 0:
+            self.random |= bool(training and rate > 0)
+            if self.random and not self._randomness_is_fixed:
                 raise CapabilityError(
                     f"module {self._where()!r}: {call_name(func)} in training mode is another function each time; call "
                     "model.eval()"
@@ -284,8 +326,11 @@ class _Watch(TorchFunctionMode):
     def _note(self, func: Any, args: Any, kwargs: Any, tracked: list[nn.Parameter], result: Any) -> None:
         if func is functional.linear:
             self._note_linear(args, kwargs, result)
+            self._note_linearity(func, args, kwargs)
             return
         if func in _PARAMETRIC:
+            given = args[0] if args else kwargs["input"]
+            self._refuse_parameter_as_input(func, given)
             weight, bias = (
                 [value for value in (args[1:] + tuple(kwargs.values())) if id(value) in self.owners] + [None]
             )[:2]
@@ -293,8 +338,8 @@ class _Watch(TorchFunctionMode):
             layer.uses += 1
             per_output = weight[0].numel() if call_name(func).startswith("conv") else 1
             layer.multiplications += result[0].numel() * per_output
-            self._check_batch(layer, args[0] if args else kwargs["input"])
-            self.piecewise_linear &= call_name(func) in _PIECEWISE_LINEAR
+            self._check_batch(layer, given)
+            self._note_linearity(func, args, kwargs)
             return
         reads = call_name(func) in _READS_VALUES
         if reads or any(isinstance(value, torch.Tensor) for value in tree_leaves(result)):
@@ -306,13 +351,20 @@ class _Watch(TorchFunctionMode):
 
     def _note_linear(self, args: Any, kwargs: Any, result: torch.Tensor) -> None:
         given, weight, bias = linear_arguments(args, kwargs)
-        if id(given) in self.owners:
-            raise CapabilityError(f"module {self.owners[id(given)]!r}: its parameter is the input of a linear map")
+        self._refuse_parameter_as_input(functional.linear, given)
+        if result.dtype != weight.dtype:
+            raise CapabilityError(
+                f"module {self._where()!r}: a linear map of {weight.dtype} returns {result.dtype}; leave autocast"
+            )
         layer = self._layer(functional.linear, self._trained(weight), self._trained(bias))
         self._check_batch(layer, given)
         layer.output_features, layer.input_features = result.shape[-1], given.shape[-1]
         layer.uses += math.prod(given.shape[1:-1])
         layer.multiplications += result[0].numel() * given.shape[-1]
+
+    def _refuse_parameter_as_input(self, func: Any, given: Any) -> None:
+        if id(given) in self.owners:
+            raise CapabilityError(f"module {self.owners[id(given)]!r}: its parameter is the input of {call_name(func)}")
 
     def _trained(self, tensor: torch.Tensor | None) -> nn.Parameter | None:
         return tensor if isinstance(tensor, nn.Parameter) and id(tensor) in self.owners else None
@@ -325,6 +377,8 @@ class _Watch(TorchFunctionMode):
             )
 
     def _layer(self, func: Any, weight: nn.Parameter | None, bias: nn.Parameter | None) -> Layer:
+        if weight is not None and weight is bias:
+            raise CapabilityError(f"module {self._where()!r}: one parameter is its weight and its bias")
         known = {id(layer): layer for p in (weight, bias) if p is not None and (layer := self._layer_of.get(id(p)))}
         if not known:
             first = weight if weight is not None else bias

@@ -59,6 +59,8 @@ def layerwise_direction(
     damping: float,
     adjustment: AdjustmentName = "absolute",
     weight_decay: float = 0.0,
+    *,
+    check: bool = True,
 ) -> LayerwiseDirection:
     """Return the mean over samples of −φ(H_i)⁻¹ (g_i + λθ), H_i the diagonal blocks of a sample's Hessian.
 
@@ -72,6 +74,7 @@ def layerwise_direction(
         damping: μ.
         adjustment: φ; see :mod:`secondorder.curvature.adjustments`.
         weight_decay: λ.
+        check: Check the loss and the closed form; an optimizer does so at its first step.
 
     Raises:
         CapabilityError: A weight is not used once per sample.
@@ -87,7 +90,14 @@ def layerwise_direction(
             step = _piecewise_linear_direction(jacobian, damping, adjustment, weight_decay)
             return LayerwiseDirection(step, jacobian.loss, jacobian.gradient)
     hessians = PerSampleHessians(
-        network.module, loss_fn, inputs, targets, "layerwise", same_function=network.same_function, network=network
+        network.module,
+        loss_fn,
+        inputs,
+        targets,
+        "layerwise",
+        same_function=network.same_function,
+        network=network,
+        check=check,
     )
     step = hessians.mean_newton_direction(damping, adjustment, weight_decay)
     return LayerwiseDirection(step, hessians.losses.mean(), hessians.mean_gradient)

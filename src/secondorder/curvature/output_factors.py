@@ -43,13 +43,13 @@ def output_factors(loss_fn: LossFunction, outputs: torch.Tensor, targets: torch.
         targets: Targets, batch first.
     """
     options = _cross_entropy_options(loss_fn)
-    if options is not None and outputs.ndim == 2 and not _ignores_some(options, targets):
+    if options is not None and outputs.ndim == 2:
         return _of_cross_entropy(outputs, targets, options)
     curvature = output_hessian(outputs, loss_fn, targets, per_sample=False)
     leaf = outputs.detach().requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(loss_fn(leaf, targets), leaf)
-    gradient = gradient.flatten(1)
+    gradient = gradient.reshape(len(outputs), -1)
     values, vectors = torch.linalg.eigh(curvature)
     noise = values.abs().amax() * torch.finfo(values.dtype).eps * values.shape[1]
     kept = values > noise
@@ -58,8 +58,9 @@ def output_factors(loss_fn: LossFunction, outputs: torch.Tensor, targets: torch.
     along = (vectors.mT @ gradient[..., None])[..., 0]
     residual = torch.where(kept, along / torch.where(kept, roots, 1), 0)
     remainder = gradient - (factor @ residual[..., None])[..., 0]
-    small = remainder.abs().max() <= 1e3 * torch.finfo(values.dtype).eps * gradient.abs().max()
-    return OutputFactors(factor, residual, None if small else remainder)
+    # Numbers that are not finite are no remainder: they make a direction that is not finite.
+    large = remainder.abs().max() > 1e3 * torch.finfo(values.dtype).eps * gradient.abs().max()
+    return OutputFactors(factor, residual, remainder if large else None)
 
 
 def _cross_entropy_options(loss_fn: LossFunction) -> dict[str, Any] | None:
@@ -73,10 +74,6 @@ def _cross_entropy_options(loss_fn: LossFunction) -> dict[str, Any] | None:
         given = {**defaults, **loss_fn.keywords}
         return given if set(given) == set(defaults) else None
     return None
-
-
-def _ignores_some(options: dict[str, Any], targets: torch.Tensor) -> bool:
-    return targets.ndim == 1 and bool((targets == options["ignore_index"]).any())
 
 
 def _of_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, options: dict[str, Any]) -> OutputFactors:
@@ -105,15 +102,17 @@ def _scaled_targets(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return w of each sample, shape [B], and its soft targets t, which sum to 1, shape [B, C]."""
     classes = outputs.shape[1]
-    indexed = targets.ndim == 1
-    hard = functional.one_hot(targets, classes).to(outputs) if indexed else targets.to(outputs)
+    weight = outputs.new_ones(classes) if options["weight"] is None else options["weight"].to(outputs)
+    if targets.ndim == 1:
+        counted = targets != options["ignore_index"]
+        labels = torch.where(counted, targets, 0)
+        hard = functional.one_hot(labels, classes).to(outputs)
+        total = (weight[labels] * counted).sum()
+    else:
+        counted, hard, total = outputs.new_ones(len(outputs)), targets.to(outputs), outputs.new_tensor(len(outputs))
     smoothing = options["label_smoothing"]
-    smooth = (1 - smoothing) * hard + smoothing / classes if smoothing else hard
-    mean = options["reduction"] == "mean"
-    if options["weight"] is None:
-        return outputs.new_full((len(outputs),), 1 / len(outputs) if mean else 1.0), smooth
-    weight = options["weight"].to(outputs)
-    weighted = smooth * weight
+    weighted = ((1 - smoothing) * hard + smoothing / classes) * weight
     scale = weighted.sum(1)
-    total = (weight[targets].sum() if indexed else len(outputs)) if mean else 1
-    return scale / total, weighted / torch.where(scale > 0, scale, 1)[:, None]
+    soft_targets = weighted / torch.where(scale > 0, scale, 1)[:, None]
+    scale = scale * counted
+    return scale / total if options["reduction"] == "mean" else scale, soft_targets

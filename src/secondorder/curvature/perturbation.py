@@ -76,10 +76,19 @@ def perturbed_forward(network: Network, inputs: torch.Tensor, *, coupled: bool, 
     mode = _Perturb(network, len(inputs), coupled=coupled, separate=separate)
     with torch.enable_grad(), network.same_function(), mode:
         outputs = network.module(inputs.detach())
-    if not isinstance(outputs, torch.Tensor) or outputs.ndim == 0 or len(outputs) != len(inputs):
-        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
-        raise CapabilityError(f"the model's output is {shape}; it has to be one tensor, batch of {len(inputs)} first")
+    check_outputs(outputs, len(inputs))
     return PerturbedPass(outputs, mode.probe_sum, list(mode.activations.values()), list(mode.direct.values()))
+
+
+def check_outputs(outputs: Any, batch_size: int) -> None:
+    """Check that a network returns one tensor with a row for each sample.
+
+    Raises:
+        CapabilityError: It does not.
+    """
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim == 0 or len(outputs) != batch_size:
+        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise CapabilityError(f"the model's output is {shape}; it has to be one tensor, batch of {batch_size} first")
 
 
 class _Perturb(TorchFunctionMode):
@@ -118,7 +127,7 @@ class _Perturb(TorchFunctionMode):
         self, layer: Layer, given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         leaves = self.activations[id(layer)]
-        output = functional.linear(given, weight.detach(), None if bias is None else bias.detach())
+        output = functional.linear(given, _constant(weight), None if bias is None else _constant(bias))
         epsilon = torch.zeros_like(output.detach(), memory_format=torch.contiguous_format).requires_grad_()
         probe = None
         if self._coupled and given.requires_grad and layer.weight is not None:
@@ -138,6 +147,8 @@ class _Perturb(TorchFunctionMode):
         if not self._separate:
             args, kwargs = tree_map(self._moved, (args, kwargs))
             return func(*args, **kwargs)
+        if not args:
+            args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
         given, others = args[0], args[1:]
         own = [self.direct[id(value)] for value in (*others, *kwargs.values()) if id(value) in self.direct]
 
@@ -152,3 +163,8 @@ class _Perturb(TorchFunctionMode):
 
     def _moved(self, value: Any) -> Any:
         return value.detach() + self.direct[id(value)] if id(value) in self.direct else value
+
+
+def _constant(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a parameter without its derivative; a weight or a bias that the network computes keeps its own."""
+    return tensor.detach() if isinstance(tensor, torch.nn.Parameter) else tensor

@@ -3,7 +3,8 @@
 Source: a reading of Mehouachi & Kasmi 2021 ("Exact Stochastic Second Order Deep Learning", abstract only); the variants
 and their closed forms are derived in docs/methods.md, section 1. Damping adapts by the Levenberg-Marquardt rule of
 Martens 2010, section 4.1: μ shrinks by 2/3 where the actual decrease is above 3/4 of what the quadratic model predicts,
-and grows by 3/2 where it is below 1/4; a step that raises the objective is taken back.
+and grows by 3/2 where it is below 1/4; a step that raises the objective is taken back. Two bounds are this project's
+own: μ is not moved beyond 1e-8 and 1e8, nor by a step whose decrease is too small for the objective's last digits.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,7 @@ from secondorder.training.objective import Objective
 Variant = Literal["per_sample", "layerwise", "joint_hessian", "joint_gauss_newton"]
 LARGEST_PER_SAMPLE_NUMBERS = 5e8
 LARGEST_GAUSS_NEWTON_ROWS = 20_000
+DAMPING_RANGE = (1e-8, 1e8)
 
 _EIGEN_PRICE = 4.5
 """Multiplications of all eigenvalues and eigenvectors of an r × r matrix, over r³ (Golub & Van Loan 2013, 8.3.1)."""
@@ -131,7 +133,8 @@ class ExactNewton:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state."""
         self._damping = state["damping"]
-        self._velocity = state["velocity"]
+        velocity = state["velocity"]
+        self._velocity = None if velocity is None else velocity.to(self._parameters[0].device)
 
     def _network_of(self, objective: Objective) -> Network:
         """Return the objective's network, taken apart and checked at the first step."""
@@ -150,6 +153,7 @@ class ExactNewton:
             _check_per_sample(network)
         elif settings.variant == "layerwise":
             check_layerwise(network)
+        _check_outputs(objective, settings.variant)
         self._network = network
         return network
 
@@ -196,6 +200,7 @@ class ExactNewton:
             self._damping,
             settings.adjustment,
             settings.weight_decay,
+            check=not self._checked,
         )
         outputs = network.layers[-1].output_features
         work = layerwise_multiplications(network, len(objective.inputs), outputs)
@@ -228,6 +233,8 @@ class ExactNewton:
         loss = objective.loss_and_gradient()
         own = _gradient_of(self._parameters)
         gradient = self._with_decay(own)
+        if not gradient.any():
+            return Direction(torch.zeros_like(gradient), loss, lambda: own, {})
         krylov = lanczos(objective.hessian_vector_product, gradient, settings.krylov_steps)
         values, vectors, residuals = krylov.eigenpairs()
         along = divide(vectors.T @ gradient, divisor(values, settings.adjustment, self._damping, settings.weight_decay))
@@ -241,12 +248,6 @@ class ExactNewton:
         settings = self._settings
         batch = len(objective.inputs)
         jacobian = output_jacobian(network, objective.loss_function, objective.inputs, objective.targets)
-        outputs = jacobian.factors.residual.shape[1]
-        if batch * outputs > LARGEST_GAUSS_NEWTON_ROWS:
-            raise CapabilityError(
-                f"exact_newton: 'joint_gauss_newton' factorizes a matrix of batch × outputs, {batch} × {outputs}, of "
-                f"up to {LARGEST_GAUSS_NEWTON_ROWS} rows; use a smaller batch"
-            )
         step = gauss_newton_direction(jacobian, self._damping, settings.weight_decay, objective.penalty)
         penalised = [p.detach() * float(p.ndim > 1) for p in self._parameters] if objective.penalty else []
         loss = jacobian.loss + objective.penalty / 2 * sum(p.square().sum() for p in penalised)
@@ -255,7 +256,8 @@ class ExactNewton:
             own = jacobian.gradient()
             return own + objective.penalty * parameters_to_vector(penalised) if penalised else own
 
-        _count(objective, network, gauss_newton_multiplications(network, batch, outputs))
+        columns = jacobian.factors.residual.shape[1]
+        _count(objective, network, gauss_newton_multiplications(network, batch, columns))
         return Direction(step, loss, gradient, {}, jacobian=jacobian)
 
     def _with_decay(self, gradient: torch.Tensor) -> torch.Tensor:
@@ -277,10 +279,13 @@ class ExactNewton:
         self._move(step)
         after = before + step
         actual = float(objective.loss() - found.loss) + decay / 2 * float(after @ after - before @ before)
+        digits = 10 * torch.finfo(step.dtype).eps * abs(float(found.loss) + decay / 2 * float(before @ before))
+        if abs(predicted) <= digits and abs(actual) <= digits:
+            return {"decrease_ratio": float("nan")}
         ratio = actual / predicted if predicted < 0 else float("-inf")
-        if ratio > 0.75:
+        if ratio > 0.75 and self._damping > DAMPING_RANGE[0]:
             self._damping *= 2 / 3
-        elif not ratio >= 0.25:
+        elif not ratio >= 0.25 and self._damping < DAMPING_RANGE[1]:
             self._damping *= 3 / 2
         if not actual <= 0:
             for parameter, piece in zip(self._parameters, split_like(before, self._parameters), strict=True):
@@ -325,8 +330,39 @@ def _check_per_sample(network: Network) -> None:
         )
 
 
+def _check_outputs(objective: Objective, variant: Variant) -> None:
+    """Check that the outputs of a batch are few enough, or that its loss is the mean of its samples' losses.
+
+    Raises:
+        CapabilityError: The variant cannot take such a batch or such a loss.
+    """
+    if variant == "joint_hessian":
+        return
+    inputs, targets, loss_function = objective.inputs, objective.targets, objective.loss_function
+    with torch.no_grad(), objective.same_function():
+        outputs = objective.model(inputs)
+        whole = loss_function(outputs, targets)
+    batch = len(inputs)
+    if variant == "joint_gauss_newton":
+        if outputs.numel() > LARGEST_GAUSS_NEWTON_ROWS:
+            raise CapabilityError(
+                f"exact_newton: 'joint_gauss_newton' factorizes a matrix of batch × outputs, {batch} × "
+                f"{outputs[0].numel()}, of up to {LARGEST_GAUSS_NEWTON_ROWS} rows; use a smaller batch"
+            )
+        return
+    each = torch.stack([loss_function(outputs[i : i + 1], targets[i : i + 1]) for i in range(batch)])
+    if (each.mean() - whole).abs() > 1e-3 * each.abs().mean():
+        raise CapabilityError(
+            f"exact_newton: {variant!r} takes the mean of its samples' losses, {float(each.mean()):g}, and the loss of "
+            f"the batch is {float(whole):g}, a sum or a weighted mean; use 'joint_gauss_newton'"
+        )
+
+
 def joint_rank(network: Network, batch: int) -> int:
-    """Return the number of coordinates of the Hessian of a mini-batch, without computing anything of it.
+    """Return a bound on the coordinates of the Hessian of a mini-batch, without computing anything of it.
+
+    It is their number, unless a layer's input does not move that might have: behind a frozen layer, beside a
+    convolution, or in a first layer that a sample uses more than once.
 
     Args:
         network: The network.
@@ -336,7 +372,8 @@ def joint_rank(network: Network, batch: int) -> int:
     for position, layer in enumerate(network.activation_layers):
         features = layer.size // layer.output_features
         rows = batch * layer.uses
-        seen = min(rows, layer.output_features) if position or network.direct_layers else 0
+        moves = position > 0 or network.direct_layers or layer.uses > 1
+        seen = min(rows, layer.output_features) if moves else 0
         total += seen * features + (layer.output_features - seen) * min(rows, features)
     return total
 

@@ -7,6 +7,10 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 PAGE_INCHES = 7.1
 """Width of a figure over both columns of a two-column page."""
@@ -56,6 +60,25 @@ def run_styles(runs: Sequence[str]) -> dict[str, RunStyle]:
         run: RunStyle(colors[place % 10], _MARKERS[place % 10], _DASHES[place // 10 % len(_DASHES)])
         for place, run in enumerate(runs)
     }
+
+
+def is_short(limits: tuple[float, float]) -> bool:
+    """Return whether a logarithmic axis with these limits is too short for labels at powers of ten alone."""
+    return limits[1] < 50 * limits[0]
+
+
+def write_plain_numbers(axis: Axis) -> None:
+    """Label 1, 2 and 5 of each decade of a short logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def write_note(figure: Figure, note: str) -> None:
+    """Write a warning below the axes of a figure; nothing where it is empty."""
+    if note:
+        figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=6, color="firebrick")
+        figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0.035, 1, 0.965)))
 
 
 @contextmanager

@@ -6,14 +6,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles
+from secondorder.plotting.style import PAGE_INCHES, RunStyle, is_short, run_styles, write_note, write_plain_numbers
 from secondorder.presentation import Context, data_note
 
 _ROWS = {"training_loss": "Training loss", "validation_accuracy": "Validation error (%)"}
@@ -64,10 +62,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
         for run in runs
     ]
     figure.legend(handles, [context.labels[run] for run in runs], loc="outside upper center", ncols=min(len(runs), 6))
-    note = data_note(seeds)
-    if note:
-        figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=6, color="firebrick")
-        figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0.035, 1, 0.965)))
+    write_note(figure, data_note(seeds))
     return figure
 
 
@@ -102,24 +97,13 @@ def _label_axes(axes: NDArray[Any], context: Context) -> None:
         bottom.set_xlabel(label)
         if position in _LOGARITHMIC:
             bottom.set_xscale("log")
-            if _is_short(bottom.get_xlim()):
-                _write_plain_numbers(bottom.xaxis)
+            if is_short(bottom.get_xlim()):
+                write_plain_numbers(bottom.xaxis)
         else:
             bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         target = 100 * (1 - context.targets[str(context.problem)])
         bottom.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
     for left in axes[:, 0]:
         left.set_yscale("log")
-        if _is_short(left.get_ylim()):
-            _write_plain_numbers(left.yaxis)
-
-
-def _is_short(limits: tuple[float, float]) -> bool:
-    return limits[1] < 50 * limits[0]
-
-
-def _write_plain_numbers(axis: Axis) -> None:
-    """Label 1, 2 and 5 of each decade: on a short logarithmic axis powers of ten alone are too few labels."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
+        if is_short(left.get_ylim()):
+            write_plain_numbers(left.yaxis)

@@ -33,7 +33,9 @@ class Settings:
         """
         parts = self.hidden.split("-")
         if not all(part.isdecimal() and int(part) > 0 for part in parts):
-            raise ConfigurationError(f"hidden is {self.hidden!r}; write widths above 0 with - between, such as '128-64'")
+            raise ConfigurationError(
+                f"hidden is {self.hidden!r}; write widths above 0 with - between, such as '128-64'"
+            )
         return [int(part) for part in parts]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from secondorder.configuration.models import Configuration
+from secondorder.configuration.models import Configuration, TunedSection
 from secondorder.presentation import context_of
 from secondorder.tables.table import Table
 
@@ -62,7 +62,7 @@ def render_report(
     return environment.get_template(TEMPLATE).render(
         configuration=configuration,
         again="" if configuration.tier == DEFAULT_TIER else f" --config tier={configuration.tier}",
-        runs=[_run_row(manifest, labels) for manifest in manifests],
+        runs=[_run_row(configuration, manifest, labels) for manifest in manifests],
         figures=figures,
         tables=tables,
         problems=[_problem_row(configuration, problem, manifests, labels) for problem in configuration.problems],
@@ -93,9 +93,10 @@ def _problem_row(
     }
 
 
-def _run_row(manifest: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
+def _run_row(configuration: Configuration, manifest: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
     specification = manifest["specification"]
     settings = specification["optimizer_settings"].items()
+    tuned = configuration.tuned.get(specification["problem"], {}).get(specification["run"])
     return {
         "problem": specification["problem"],
         "run": labels[specification["run"]],
@@ -103,7 +104,19 @@ def _run_row(manifest: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str
         "batch size": str(specification["batch_size"]),
         "schedule": specification["schedule"]["kind"],
         "settings": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings),
+        "tuned": _tuning(tuned) if tuned else "no",
     }
+
+
+def _tuning(tuned: TunedSection) -> str:
+    """Return over how many trials settings were tuned and in which ranges, less those that are not in use."""
+    ranges = [
+        f"{name.replace('_', ' ')} from {searched.low:g} to {searched.high:g}, {searched.scale} scale"
+        f"{' (chosen near an end)' if name in tuned.at_edge else ''}"
+        for name, searched in tuned.search.items()
+        if name in tuned.settings
+    ]
+    return f"{tuned.trials} trials in tier {tuned.tier}: {'; '.join(ranges)}"
 
 
 def _facts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -10,16 +10,22 @@ from secondorder.statistics.accuracy import summarise_accuracy
 from secondorder.statistics.collection import CollectedRuns
 from secondorder.statistics.curves import evaluation_rows, summarise_curves
 from secondorder.statistics.time_to_target import summarise_time_to_target
+from secondorder.statistics.updates_to_loss import summarise_updates_to_loss
 
 
 def aggregate(
-    runs: CollectedRuns, targets: Mapping[str, float], confidence: float, resamples: int
+    runs: CollectedRuns,
+    targets: Mapping[str, float],
+    loss_targets: Mapping[str, float],
+    confidence: float,
+    resamples: int,
 ) -> dict[str, pd.DataFrame]:
     """Return the aggregated tables of runs by name.
 
     Args:
         runs: The runs.
         targets: Target validation accuracy, a share, by problem.
+        loss_targets: Target training loss by problem, of those that have one.
         confidence: Level of the confidence intervals.
         resamples: Bootstrap resamples.
     """
@@ -29,6 +35,7 @@ def aggregate(
         "curves": summarise_curves(rows, runs.seeds, confidence, resamples),
         "seeds": runs.seeds,
         "time_to_target": summarise_time_to_target(rows, runs.seeds, targets),
+        "updates_to_loss": summarise_updates_to_loss(rows, runs.seeds, loss_targets),
     }
 
 

@@ -12,7 +12,7 @@ from secondorder.errors import ResultError
 from secondorder.files import file_digest
 from secondorder.provenance.code import training_code
 from secondorder.provenance.manifest import read_manifest, require_match
-from secondorder.training.layout import MANIFEST, METRICS, TIMING
+from secondorder.training.layout import MANIFEST, METRICS, TIMING, VOUCHED_FOR
 from secondorder.training.specification import RunSpecification
 
 
@@ -83,7 +83,7 @@ def collect_runs(expected: Sequence[ExpectedRun]) -> CollectedRuns:
     """
     metrics, timing, seeds = [], [], []
     for run in expected:
-        manifest = _checked_manifest(run)
+        manifest = checked_manifest(run)
         names = {"problem": run.experiment["problem"], "run": run.experiment["run"]}
         metrics.append(pd.read_parquet(run.folder / METRICS).assign(**names))
         timing.append(pd.read_parquet(run.folder / TIMING).assign(**names))
@@ -92,7 +92,12 @@ def collect_runs(expected: Sequence[ExpectedRun]) -> CollectedRuns:
     return CollectedRuns(*(pd.concat(frames, ignore_index=True) for frames in (metrics, timing, seeds)))
 
 
-def _checked_manifest(run: ExpectedRun) -> dict[str, Any]:
+def checked_manifest(run: ExpectedRun) -> dict[str, Any]:
+    """Return the manifest of a run's result that is whole and belongs.
+
+    Raises:
+        ResultError: As :func:`collect_runs`.
+    """
     path = run.folder / MANIFEST
     manifest = read_manifest(path)
     wanted = {
@@ -106,7 +111,7 @@ def _checked_manifest(run: ExpectedRun) -> dict[str, Any]:
         "code": {"files": manifest.get("code", {}).get("files")},
     }
     require_match(path, found, wanted)
-    for name in (METRICS, TIMING):
+    for name in VOUCHED_FOR:
         if not (run.folder / name).is_file():
             raise ResultError(f"{run.folder / name}: is missing; delete its folder and run again")
         if file_digest(run.folder / name) != manifest.get("files", {}).get(name):

@@ -1,3 +1,3 @@
 """Names of the aggregated tables, which figures and tables read."""
 
-AGGREGATED = ("accuracy", "curves", "seeds", "time_to_target")
+AGGREGATED = ("accuracy", "curves", "seeds", "time_to_target", "updates_to_loss")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from secondorder.files import write_text
@@ -21,6 +22,7 @@ class Table:
         decimals: Digits after the point in Markdown and LaTeX, by column; other columns are shown as they are.
         labels: Names to show of the runs in the column ``optimizer``.
         ranges: Columns x that are shown as "x (x_min–x_max)", the three columns in one.
+        significant: Significant digits in Markdown and LaTeX, by column, of numbers that span many magnitudes.
     """
 
     rows: pd.DataFrame
@@ -28,13 +30,15 @@ class Table:
     decimals: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     ranges: Sequence[str] = ()
+    significant: Mapping[str, int] = field(default_factory=dict)
 
     def shown(self) -> pd.DataFrame:
         """Return the rows as text for readers: rounded, ∞ for infinite, a dash for what does not exist."""
         shown = self.rows.copy()
         for column in self.rows:
             name = str(column).removesuffix("_min").removesuffix("_max")
-            shown[column] = [_text(value, self.decimals.get(name)) for value in self.rows[column]]
+            digits, significant = self.decimals.get(name), self.significant.get(name)
+            shown[column] = [_text(value, digits, significant) for value in self.rows[column]]
         for column in self.ranges:
             low, high = shown.pop(f"{column}_min"), shown.pop(f"{column}_max")
             shown[column] = [
@@ -77,10 +81,10 @@ _ALIGNMENT = {True: "left", False: "right"}
 
 
 def _is_name(column: object) -> bool:
-    return column in {"problem", "optimizer"}
+    return column in {"problem", "optimizer", "network", "loss", "hessian"}
 
 
-def _text(value: Any, digits: int | None) -> str:
+def _text(value: Any, digits: int | None, significant: int | None) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return "–"
@@ -88,7 +92,21 @@ def _text(value: Any, digits: int | None) -> str:
             return "∞"
         if digits is not None:
             return f"{value:.{digits}f}"
+        if significant is not None:
+            return _with_digits(value, significant)
     return str(value)
+
+
+def _with_digits(value: float, significant: int) -> str:
+    if value and not _PLAIN[0] <= abs(value) < _PLAIN[1]:
+        return f"{value:.{significant - 1}e}"
+    return np.format_float_positional(value, significant, fractional=False, min_digits=significant, trim="k").rstrip(
+        "."
+    )
+
+
+_PLAIN = (1e-4, 1e6)
+"""Numbers outside are written with an exponent."""
 
 
 def _markdown_text(text: str) -> str:

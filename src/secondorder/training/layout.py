@@ -1,3 +1,6 @@
 """Names of the files that a run leaves in its folder."""
 
-METRICS, TIMING, MANIFEST = "metrics.parquet", "timing.parquet", "manifest.json"
+METRICS, TIMING, SNAPSHOTS, MANIFEST = "metrics.parquet", "timing.parquet", "snapshots.npz", "manifest.json"
+
+VOUCHED_FOR = (METRICS, TIMING, SNAPSHOTS)
+"""The files whose digests the manifest holds."""

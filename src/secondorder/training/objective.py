@@ -47,7 +47,6 @@ class Objective:
         self.penalty = penalty
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.work = work
-        self._buffers = list(model.buffers())
         self._random_state: dict[str, torch.Tensor] | None = None
 
     def loss(self) -> torch.Tensor:
@@ -90,10 +89,12 @@ class Objective:
             return
         outside = get_random_state(device)
         set_random_state(device, self._random_state)
-        kept = [buffer.clone() for buffer in self._buffers]
+        # Those of a module in evaluation mode do not move, and a copy onto them would spoil the graph.
+        buffers = [b for module in self.model.modules() if module.training for b in module.buffers(recurse=False)]
+        kept = [buffer.clone() for buffer in buffers]
         try:
             yield
         finally:
             set_random_state(device, outside)
-            for buffer, value in zip(self._buffers, kept, strict=True):
+            for buffer, value in zip(buffers, kept, strict=True):
                 buffer.copy_(value)

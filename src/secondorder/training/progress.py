@@ -2,9 +2,43 @@
 
 import sys
 from types import TracebackType
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from tqdm import tqdm
+
+
+class Listener(Protocol):
+    """Takes what a job tells of its progress."""
+
+    def line(self, text: str) -> None:
+        """Take a line of text."""
+        ...
+
+    def share(self, done: float) -> None:
+        """Take the share of the work, in [0, 1], that is done."""
+        ...
+
+
+class Part:
+    """One of several equal parts of a job, which tells of itself as if it were all.
+
+    Args:
+        whole: Takes the progress of the job.
+        name: Name of this part, in front of its lines.
+        position: Number of parts before it.
+        parts: Number of all parts.
+    """
+
+    def __init__(self, whole: Listener, name: str, position: int, parts: int) -> None:
+        self._whole, self._name, self._position, self._parts = whole, name, position, parts
+
+    def line(self, text: str) -> None:
+        """Pass a line on, under the part's name."""
+        self._whole.line(f"{self._name}: {text}")
+
+    def share(self, done: float) -> None:
+        """Pass on the share of the job that is done with this share of the part."""
+        self._whole.share((self._position + done) / self._parts)
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""One training job: all seeds of one run, from a specification and prepared data to three files."""
+"""One training job: all seeds of one run, from a specification and prepared data to four files."""
 
 import json
 from collections.abc import Callable
@@ -17,17 +17,18 @@ from secondorder.provenance.code import combined_digest, training_code
 from secondorder.provenance.manifest import commit, environment, machine, write_manifest
 from secondorder.settings import settings_from
 from secondorder.training.device import device_name, make_deterministic, resolve_device
-from secondorder.training.layout import MANIFEST, METRICS, TIMING
-from secondorder.training.progress import Progress
+from secondorder.training.layout import MANIFEST, METRICS, SNAPSHOTS, TIMING, VOUCHED_FOR
+from secondorder.training.progress import Listener
 from secondorder.training.recorder import write_tables
 from secondorder.training.seed import SeedTraining, Splits
+from secondorder.training.snapshots import write_snapshots
 from secondorder.training.specification import RunSpecification
 
 
 def train_run(
-    specification: RunSpecification, dataset: Dataset, output: Path, checkpoints: Path, progress: Progress
+    specification: RunSpecification, dataset: Dataset, output: Path, checkpoints: Path, progress: Listener
 ) -> None:
-    """Train every seed of a run and write its metrics, timing and manifest.
+    """Train every seed of a run and write its metrics, timing, snapshots and manifest.
 
     Each seed leaves a checkpoint per epoch, so that the same call after an interruption goes on where it was, and gives
     the same metrics bit for bit. The manifest is written last: where it is, the result is whole.
@@ -35,7 +36,7 @@ def train_run(
     Args:
         specification: The run.
         dataset: The prepared dataset it names.
-        output: Folder for the three files.
+        output: Folder for the four files.
         checkpoints: Folder for one checkpoint file per seed.
         progress: Takes lines and shares of the budget.
 
@@ -68,6 +69,7 @@ def train_run(
             results.append(training.train(checkpoints / f"seed_{seed}.pt", identity, progress.line, advance))
         write_tables((result.metrics for result in results), output / METRICS)
         write_tables((result.timing for result in results), output / TIMING)
+        write_snapshots((result.snapshots for result in results), output / SNAPSHOTS)
         write_manifest(
             output / MANIFEST,
             {
@@ -81,7 +83,7 @@ def train_run(
                 "machine": machine(),
                 "commit": commit(),
                 "wall_seconds": round(sum(result.wall_seconds for result in results), 3),
-                "files": {name: file_digest(output / name) for name in (METRICS, TIMING)},
+                "files": {name: file_digest(output / name) for name in VOUCHED_FOR},
             },
         )
 
@@ -102,6 +104,7 @@ def _identity(specification: RunSpecification, data_sha256: str, code: dict[str,
     deciding: dict[str, Any] = {
         "experiment": specification.experiment(),
         "log_every": specification.log_every,
+        "snapshots": specification.snapshots,
         "threads": specification.threads,
         "device": device_name(device),
         "torch": torch.__version__,
@@ -111,7 +114,7 @@ def _identity(specification: RunSpecification, data_sha256: str, code: dict[str,
     return json.dumps(deciding, sort_keys=True)
 
 
-def _share(progress: Progress, position: int, specification: RunSpecification) -> Callable[[float], None]:
+def _share(progress: Listener, position: int, specification: RunSpecification) -> Callable[[float], None]:
     def advance(spent: float) -> None:
         progress.share((position + min(spent, 1.0)) / len(specification.seeds))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from secondorder.data.dataset import Dataset
 from secondorder.optim.protocol import Optimizer
@@ -21,6 +22,7 @@ from secondorder.training.objective import Objective
 from secondorder.training.randomness import get_random_state, set_random_state, stream_seed
 from secondorder.training.recorder import Moment, Recorder
 from secondorder.training.schedules import Schedule
+from secondorder.training.snapshots import Snapshots
 from secondorder.training.specification import RunSpecification
 from secondorder.training.work import Work
 
@@ -59,6 +61,7 @@ class SeedResult:
         wall_seconds: Seconds that all of it took, evaluations and checkpoints included, over all resumptions.
         metrics: Rows that are the same bits each time.
         timing: Rows that are not: seconds and memory.
+        snapshots: The network's weights at stated shares of the budget, as far as the seed got.
     """
 
     seed: int
@@ -67,6 +70,7 @@ class SeedResult:
     wall_seconds: float
     metrics: pa.Table
     timing: pa.Table
+    snapshots: dict[str, NDArray[Any]]
 
     def summary(self) -> dict[str, Any]:
         """Return the part that goes into the manifest."""
@@ -99,6 +103,7 @@ class SeedTraining:
         self._splits = splits
         self._device = device
         self._log_every = specification.log_every
+        self._evaluate_test = specification.evaluate_test
         self._epoch_work = len(splits.training) // specification.unit_batch_size
         self._budget_epochs = specification.budget_epochs
         self._budget = specification.budget_epochs * self._epoch_work
@@ -111,6 +116,7 @@ class SeedTraining:
         self._work = Work(specification.unit_batch_size)
         self._metrics = Recorder(seed)
         self._timing = Recorder(seed)
+        self._snapshots = Snapshots(seed, specification.snapshots)
         self._evaluation = 0
         self._step = 0
         self._seconds = 0.0
@@ -154,6 +160,7 @@ class SeedTraining:
             wall_seconds=self._wall_seconds,
             metrics=self._metrics.table(),
             timing=self._timing.table(),
+            snapshots=self._snapshots.arrays(),
         )
 
     def _spent(self) -> float:
@@ -220,15 +227,20 @@ class SeedTraining:
         self._timing.add("evaluation", moment, {"seconds": self._seconds, **measured})
         if not (math.isfinite(training_loss) and math.isfinite(validation_loss)):
             self._status, self._diverged_at_step = "diverged", self._step
+        else:
+            self._snapshots.take(self._model, self._work.gradient_equivalents / self._budget, _ROUNDING / self._budget)
         report(
             f"seed {self.seed}: epoch {moment.epoch:.4g}, step {self._step}: training loss {training_loss:.4f}, "
             f"validation accuracy {validation_accuracy:.2%}, {self._seconds:.1f} s"
         )
 
     def _finish(self, report: Report) -> None:
+        self._status = "finished"
+        if not self._evaluate_test:
+            report(f"seed {self.seed}: finished")
+            return
         test_loss, test_accuracy = evaluate(self._model, self._problem.loss, self._splits.test)
         self._metrics.add("final", self._moment(), {"test_loss": test_loss, "test_accuracy": test_accuracy})
-        self._status = "finished"
         report(f"seed {self.seed}: finished: test accuracy {test_accuracy:.2%}")
 
     def _state_dict(self) -> dict[str, Any]:
@@ -240,6 +252,7 @@ class SeedTraining:
             "work": self._work.state_dict(),
             "metrics": self._metrics.state_dict(),
             "timing": self._timing.state_dict(),
+            "snapshots": self._snapshots.state_dict(),
             "evaluation": self._evaluation,
             "step": self._step,
             "seconds": self._seconds,
@@ -256,6 +269,7 @@ class SeedTraining:
         self._work = Work(**state["work"])
         self._metrics.load_state_dict(state["metrics"])
         self._timing.load_state_dict(state["timing"])
+        self._snapshots.load_state_dict(state["snapshots"])
         self._evaluation = state["evaluation"]
         self._step = state["step"]
         self._seconds = state["seconds"]

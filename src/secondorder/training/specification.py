@@ -9,6 +9,8 @@ from typing import Any
 
 from secondorder.errors import ConfigurationError
 
+_LISTS = ("seeds", "snapshots")
+
 
 @dataclass(frozen=True)
 class RunSpecification:
@@ -16,7 +18,7 @@ class RunSpecification:
 
     The fields that define the experiment come first; ``threads`` and ``device`` say how it is executed. They change
     the rounding of the results, and on a GPU the dropout masks, so results of another device are the same experiment
-    and other bits.
+    and other bits. ``snapshots`` says what is kept of it.
 
     Attributes:
         problem: Name of the problem in the configuration.
@@ -31,9 +33,11 @@ class RunSpecification:
         budget_epochs: Budget, as the number of epochs that it pays for at one gradient per sample.
         schedule: Fields of :class:`~secondorder.training.schedules.Schedule`.
         seeds: Seeds to train, one after the other.
+        evaluate_test: Whether the test images are looked at, once, at the end; trials of a search do not see them.
         threads: CPU threads.
         device: ``auto``, ``cpu`` or ``cuda``.
         log_every: Steps between two readings of the device (losses, clock).
+        snapshots: Shares of the budget, ascending, at which the network's weights are kept.
     """
 
     problem: str
@@ -48,9 +52,11 @@ class RunSpecification:
     problem_settings: Mapping[str, Any] = field(default_factory=dict)
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=lambda: {"kind": "constant"})
+    evaluate_test: bool = True
     threads: int = 1
     device: str = "auto"
     log_every: int = 1
+    snapshots: tuple[float, ...] = ()
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "RunSpecification":
@@ -60,7 +66,7 @@ class RunSpecification:
             ConfigurationError: A field is unknown or missing, or there are no seeds.
         """
         try:
-            made = cls(**{**values, **({"seeds": tuple(values["seeds"])} if "seeds" in values else {})})
+            made = cls(**{**values, **{name: tuple(values[name]) for name in _LISTS if name in values}})
         except TypeError as error:
             raise ConfigurationError(f"not a run specification: {error}; make one with `secondorder resolve`") from None
         if not made.seeds:
@@ -77,9 +83,9 @@ class RunSpecification:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**dataclasses.asdict(self), "seeds": list(self.seeds)}
+        return {**dataclasses.asdict(self), **{name: list(getattr(self, name)) for name in _LISTS}}
 
     def experiment(self) -> dict[str, Any]:
         """Return the fields that define the experiment: all but the seeds and how it is executed."""
-        execution = {"seeds", "threads", "device", "log_every"}
+        execution = {"seeds", "threads", "device", "log_every", "snapshots"}
         return {name: value for name, value in self.to_mapping().items() if name not in execution}

@@ -3,9 +3,9 @@
 One forward and backward pass over a batch of the problem's batch size is 1 gradient-equivalent, so a pass over n
 samples is n / batch size. The other prices are counted in matrix products per dense layer, the forward pass being one
 and the backward pass two: a loss alone 1/3; a Hessian-vector product that shares nothing 9/3, because each of the
-gradient's three products has a derivative by both of its factors. What else a method computes (factorizations, eigenvalues, Gram matrices) is priced by its
-multiplications, relative to those of the gradient. They are conventions, fixed so that a budget means
-the same on every machine; what an evaluation costs in seconds is in the timing file.
+gradient's three products has a derivative by both of its factors. What else a method computes (factorizations,
+eigenvalues, Gram matrices) is priced by its multiplications, relative to those of the gradient. They are conventions,
+fixed so that a budget means the same on every machine; what an evaluation costs in seconds is in the timing file.
 """
 
 from dataclasses import asdict, dataclass

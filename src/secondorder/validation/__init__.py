@@ -1,0 +1,1 @@
+"""Validation: what is claimed of exact curvature, measured against independent truth and along training."""

@@ -1,0 +1,226 @@
+"""Sharpness of trained networks: the training loss's largest curvature and trace, and how the network generalises."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
+from torch import nn
+
+from secondorder.curvature import ExactHessian
+from secondorder.curvature.products import double_backward
+from secondorder.problems.problem import Loss
+from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
+from secondorder.training.seed import Splits
+from secondorder.validation.networks import evenly_spaced
+from secondorder.validation.trained import TrainedNetwork, TrainedRun
+
+_CHUNK = 100
+_KRYLOV_VECTORS = 10
+_GENERATOR_SEED = 0
+Product = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class LargestEigenvalue:
+    """The largest eigenvalue of a symmetric matrix.
+
+    Attributes:
+        largest_eigenvalue: λ; NaN where the iteration did not converge.
+        residual: ‖Hv − λv‖ / |λ|, from a product of its own.
+        products: Products with the matrix that were spent.
+        converged: Whether it did.
+    """
+
+    largest_eigenvalue: float
+    residual: float
+    products: int
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The trace of a Hessian.
+
+    Attributes:
+        trace: Its value.
+        trace_method: ``exact``, from the closed form, or ``Hutchinson``, the mean of zᵀHz over random signs z.
+        trace_standard_error: Of that mean; 0 where exact.
+    """
+
+    trace: float
+    trace_method: str
+    trace_standard_error: float
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to look.
+
+    Attributes:
+        images: Training images, evenly spaced, whose mean loss is looked at.
+        tolerance: Relative accuracy of the largest eigenvalue.
+        products: Products after which it counts as not converged.
+        probes: Random vectors of a trace that is not exact.
+    """
+
+    images: int
+    tolerance: float
+    products: int
+    probes: int
+
+
+def measure_sharpness(runs: Iterable[TrainedRun], splits: Splits, effort: Effort) -> pd.DataFrame:
+    """Return one row per seed of each run, of the network at its last snapshot.
+
+    Args:
+        runs: The runs.
+        splits: The data they were trained on.
+        effort: How hard to look.
+
+    Returns:
+        Columns problem, run, seed, share, spent, status, images, those of :class:`LargestEigenvalue` and
+        :class:`Trace` (of the Hessian of the mean training loss without the penalty, over ``images`` images), and
+        training_loss, validation_loss, loss_gap (validation − training), training_accuracy, validation_accuracy,
+        accuracy_gap (training − validation; shares). A diverged seed has its status and no numbers.
+    """
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        for seed, status in run.statuses.items():
+            row = {**run.names, "seed": seed, "status": status, "images": effort.images}
+            if status == "finished":
+                *_, last = run.networks(seed)
+                row |= {**last.names, **sharpness_of(last, splits, effort)}
+            rows.append(row)
+    columns = ["problem", "run", "seed", "share", "spent", "status", "images", *_NUMBERS]
+    return pd.DataFrame(rows).reindex(columns=columns)
+
+
+_NUMBERS = (
+    *LargestEigenvalue.__dataclass_fields__,
+    *Trace.__dataclass_fields__,
+    "training_loss",
+    "validation_loss",
+    "loss_gap",
+    "training_accuracy",
+    "validation_accuracy",
+    "accuracy_gap",
+)
+
+
+def sharpness_of(network: TrainedNetwork, splits: Splits, effort: Effort) -> dict[str, Any]:
+    """Return the numbers of one network, as columns of :func:`measure_sharpness`."""
+    chosen = evenly_spaced(effort.images, len(splits.training))
+    images, labels = splits.training.subset(chosen)
+    inputs = splits.training.normalise(images)
+    count = sum(parameter.numel() for parameter in network.model.parameters())
+    product = hessian_product(network.model, network.loss, inputs, labels)
+    largest = largest_eigenvalue(product, count, effort.tolerance, effort.products)
+    if is_dense(network.model):
+        trace = exact_trace(network.model, network.loss, inputs, labels)
+    else:
+        trace = hutchinson_trace(product, count, effort.probes)
+    training_loss, training_accuracy = evaluate(network.model, network.loss, splits.training, TRAINING_SAMPLES)
+    validation_loss, validation_accuracy = evaluate(network.model, network.loss, splits.validation)
+    return {
+        **asdict(largest),
+        **asdict(trace),
+        "training_loss": training_loss,
+        "validation_loss": validation_loss,
+        "loss_gap": validation_loss - training_loss,
+        "training_accuracy": training_accuracy,
+        "validation_accuracy": validation_accuracy,
+        "accuracy_gap": training_accuracy - validation_accuracy,
+    }
+
+
+def hessian_product(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor) -> Product:
+    """Return v ↦ Hv, H the Hessian of the mean loss over the samples, computed in the model's precision.
+
+    Args:
+        model: The network.
+        loss: Mean over a batch.
+        inputs: Inputs, batch first; they pass through in parts, which bounds the memory.
+        targets: Targets, batch first.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parts = list(zip(torch.split(inputs, _CHUNK), torch.split(targets, _CHUNK), strict=True))
+
+    def product(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        direction = torch.from_numpy(np.ravel(vector)).to(inputs.dtype)
+        total = np.zeros(len(direction))
+        for part, wanted in parts:
+
+            def value(part: torch.Tensor = part, wanted: torch.Tensor = wanted) -> torch.Tensor:
+                return loss(model(part), wanted)
+
+            total += len(part) * double_backward(value, parameters, direction).numpy()
+        return total / len(inputs)
+
+    return product
+
+
+def largest_eigenvalue(product: Product, size: int, tolerance: float, products: int) -> LargestEigenvalue:
+    """Return the largest eigenvalue by the implicitly restarted Lanczos method (ARPACK through SciPy).
+
+    Args:
+        product: v ↦ Hv.
+        size: P.
+        tolerance: Relative accuracy.
+        products: Products after which it counts as not converged.
+    """
+    spent = 0
+
+    def counted(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal spent
+        spent += 1
+        return product(vector)
+
+    krylov = min(_KRYLOV_VECTORS, size)
+    operator = LinearOperator((size, size), matvec=counted, dtype=np.float64)
+    start = np.random.default_rng(_GENERATOR_SEED).standard_normal(size)
+    if not counted(start).any():
+        # A random vector sees every direction, so the matrix is zero, of which ARPACK makes an error.
+        return LargestEigenvalue(0.0, 0.0, spent, converged=True)
+    restarts = max(1, products // krylov)
+    try:
+        values, vectors = eigsh(operator, k=1, which="LA", v0=start, ncv=krylov, tol=tolerance, maxiter=restarts)
+    except ArpackError:
+        return LargestEigenvalue(math.nan, math.nan, spent, converged=False)
+    value, vector = float(values[0]), vectors[:, 0]
+    residual = float(np.linalg.norm(product(vector) - value * vector)) / abs(value) if value else math.inf
+    return LargestEigenvalue(value, residual, spent, converged=True)
+
+
+def is_dense(model: nn.Module) -> bool:
+    """Return whether all parameters belong to dense layers, for which the closed form's trace is cheap."""
+    return all(isinstance(module, nn.Linear) for module in model.modules() if list(module.parameters(recurse=False)))
+
+
+def exact_trace(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor) -> Trace:
+    """Return the trace from the closed form, the mean over parts of the samples."""
+    total = 0.0
+    for part, wanted in zip(torch.split(inputs, _CHUNK), torch.split(targets, _CHUNK), strict=True):
+        total += len(part) * float(ExactHessian(model, loss, part, wanted).trace())
+    return Trace(total / len(inputs), "exact", 0.0)
+
+
+def hutchinson_trace(product: Product, size: int, probes: int) -> Trace:
+    """Return the mean of zᵀHz over random signs z, which estimates the trace without bias (Hutchinson 1990).
+
+    Args:
+        product: v ↦ Hv.
+        size: P.
+        probes: Number of random vectors, at least 2.
+    """
+    generator = np.random.default_rng(_GENERATOR_SEED)
+    values = []
+    for _ in range(probes):
+        signs = generator.choice([-1.0, 1.0], size)
+        values.append(float(signs @ product(signs)))
+    return Trace(float(np.mean(values)), "Hutchinson", float(np.std(values, ddof=1) / math.sqrt(probes)))

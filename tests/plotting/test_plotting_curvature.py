@@ -1,0 +1,205 @@
+"""The figures of the curvature stage show what is in its tables."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from curvature_frames import directions, everything, growth, spectrum
+from drawn_tables import CONTEXT
+from matplotlib.collections import FillBetweenPolyCollection
+
+from secondorder import plotting
+from secondorder.plotting.style import house_style, run_styles
+
+FIGURES = ("exact_hessian_error", "exact_hessian_growth", "hessian_spectrum", "newton_ascent", "sharpness")
+STYLES = run_styles(list(CONTEXT.labels))
+NOTE = "Made with data that fails its published checksums."
+
+
+@pytest.fixture
+def draw():
+    """Draw from the tables, some of which may be replaced; ``on_paper`` lays everything out as for a file."""
+
+    def draw(name, verified=True, on_paper=False, **replaced):
+        figure = plotting.load(name).draw({**everything(verified=verified), **replaced}, CONTEXT)
+        if on_paper:
+            figure.canvas.draw()
+        return figure
+
+    with house_style():
+        yield draw
+    plt.close("all")
+
+
+def points(axes, color):
+    """Return all points drawn in a colour, in the order of drawing."""
+    lines = [line for line in axes.lines if line.get_color() == color]
+    return [(x, y) for line in lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+
+
+def legend_texts(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_drawing_changes_no_table(draw, name):
+    given = everything()
+    copies = {table: frame.copy() for table, frame in given.items()}
+    draw(name, **given)
+    for table, frame in given.items():
+        pd.testing.assert_frame_equal(frame, copies[table])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(("verified", "texts"), [(True, []), (False, [NOTE])])
+def test_note_on_unverified_data(draw, name, verified, texts):
+    assert [text.get_text() for text in draw(name, verified=verified).texts] == texts
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_drawn_outside_of_the_figure(draw, name):
+    figure = draw(name, on_paper=True)
+    for axes in figure.axes:
+        box = axes.get_tightbbox()
+        assert box.x0 >= -1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y0 >= -1
+        assert box.y1 <= figure.bbox.y1 + 1
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_caption_is_in_sentences(name):
+    caption = plotting.load(name).caption(CONTEXT)
+    assert caption[0].isupper()
+    assert caption.endswith(".")
+
+
+# Errors
+
+
+def test_each_kind_of_case_is_a_row_and_controls_come_last(draw):
+    left = draw("exact_hessian_error").axes[0]
+    labels = [label.get_text() for label in left.get_yticklabels()]
+    assert labels == [
+        "perceptron, cross-entropy, 16 samples",
+        "perceptron, fitted to 1 - p = 1e-04",
+        "wrong: one sign flipped, cross-entropy",
+    ]
+
+
+def test_errors_are_where_they_are_and_zero_is_at_the_edge(draw):
+    eigenvalues, matrices, direct = draw("exact_hessian_error").axes
+    relu = run_styles(["relu", "tanh", "gelu", "softplus"])["relu"].color
+    assert [x for x, _ in points(eigenvalues, relu)] == [1e-15, 1e-13, 0.1]
+    assert [round(y) for _, y in points(eigenvalues, relu)] == [0, 1, 2]
+    assert [x for x, _ in points(matrices, relu)] == [1e-18] * 3
+    assert [x for x, _ in points(direct, relu)] == [1e-15, 1e-13]
+
+
+def test_each_row_has_its_tolerance(draw):
+    ticks = sorted((y, x) for x, y in points(draw("exact_hessian_error").axes[0], "black"))
+    assert ticks == [(0, 1e-12), (1, 1e-11), (2, 1e-12)]
+
+
+# Growth
+
+
+def test_lines_show_seconds_memory_and_errors(draw):
+    seconds, memory, errors = draw("exact_hessian_growth").axes
+    exact, dense = (style.color for style in run_styles(["exact", "dense"]).values())
+    assert points(seconds, exact) == [(100, 1e-3), (1000, 1e-2), (100_000, 1)]
+    assert points(seconds, dense) == [(100, 1e-3)]
+    assert points(memory, exact) == [(100, 100), (1000, 1000), (100_000, 100_000)]
+    assert points(errors, exact) == [(100, 1e-15), (1000, 1e-15), (100_000, 1e-15)]
+    assert sum(isinstance(artist, FillBetweenPolyCollection) for artist in seconds.collections) == 2
+
+
+def test_limit_is_where_the_matrix_fills_the_memory(draw):
+    for axes in draw("exact_hessian_growth").axes[:2]:
+        (limit,) = [line for line in axes.lines if line.get_color() == "0.4"]
+        assert limit.get_xdata() == pytest.approx([10_000, 10_000])
+
+
+def test_without_a_matrix_that_is_too_large_there_is_no_limit(draw):
+    numbers, timing = (frame[frame["parameters"] < 5000] for frame in growth())
+    figure = draw("exact_hessian_growth", growth=numbers, growth_timing=timing)
+    assert not any(line.get_color() == "0.4" for axes in figure.axes for line in axes.lines)
+
+
+# Spectra
+
+
+def panels_of_spectrum(figure, rows, columns):
+    return np.array(figure.axes).reshape(rows, columns)
+
+
+def test_there_is_a_panel_per_run_kind_and_share(draw):
+    axes = panels_of_spectrum(draw("hessian_spectrum"), 4, 2)
+    labels = [panel.get_ylabel() for panel in axes[:, 0]]
+    assert labels == ["SGD, 1 sample", "SGD, 2 samples", "Adam, 1 sample", "Adam, 2 samples"]
+    assert [panel.get_title() for panel in axes[0]] == ["0% of the budget", "100% of the budget"]
+
+
+def test_magnitudes_descend_and_zeros_are_left_out(draw):
+    positive, negative = draw("hessian_spectrum").axes[0].lines
+    assert list(positive.get_ydata()) == [4, 1]
+    assert list(negative.get_ydata()) == [2, 1]
+    assert list(negative.get_xdata()) == [1, 2]
+
+
+def test_run_that_ended_early_has_an_empty_panel(draw):
+    table = spectrum()
+    table = table[(table["run"] == "sgd") | (table["share"] < 1)]
+    axes = panels_of_spectrum(draw("hessian_spectrum", spectrum=table), 4, 2)
+    assert len(axes[0, 1].lines) == 2
+    assert len(axes[2, 1].lines) == 0
+
+
+def test_spectrum_of_nothing_is_still_a_figure(draw):
+    draw("hessian_spectrum", spectrum=spectrum().iloc[:0], on_paper=True)
+
+
+# Ascents
+
+
+def test_ascents_are_percentages_of_hessians(draw):
+    figure = draw("newton_ascent")
+    lines = ["Newton, damping 0", "Newton, damping 0.1", "absolute"]
+    assert legend_texts(figure) == lines
+    styles = run_styles(lines)
+    axes = np.array(figure.axes).reshape(2, 4)
+    for row in axes:
+        for panel in row[:2]:
+            assert points(panel, styles["Newton, damping 0.1"].color) == [(0, 0), (100, 50)]
+            assert points(panel, styles["absolute"].color) == [(0, 0), (100, 0)]
+
+
+def test_medians_stand_behind_the_ascents(draw):
+    axes = np.array(draw("newton_ascent").axes).reshape(2, 4)
+    assert points(axes[0, 2], STYLES["sgd"].color) == [(0, pytest.approx(35)), (100, pytest.approx(35))]
+    assert points(axes[1, 2], STYLES["sgd"].color) == [(0, pytest.approx(32.5)), (100, pytest.approx(32.5))]
+    assert points(axes[0, 3], STYLES["adam"].color) == [(0, pytest.approx(20)), (100, pytest.approx(20))]
+
+
+def test_single_run_takes_less_room(draw):
+    assert len(draw("newton_ascent", directions=directions(runs=("adam",))).axes) == 2 * 3
+
+
+# Sharpness
+
+
+def test_each_seed_is_a_marker_unless_it_has_no_number(draw):
+    axes = np.array(draw("sharpness").axes).reshape(2, 2)
+    counts = [[len(points(panel, STYLES[run].color)) for run in ("sgd", "adam")] for panel in axes.flat]
+    assert counts == [[3, 2], [3, 2], [2, 3], [3, 3]]
+    assert points(axes[0, 0], STYLES["sgd"].color)[1] == pytest.approx((11, 0.11))
+
+
+def test_rank_correlation_is_over_the_networks_that_are_shown(draw):
+    titles = [axes.get_title(loc="right") for axes in draw("sharpness").axes]
+    assert titles == [f"rank correlation 1.00 over {count} networks" for count in (5, 5, 5, 6)]
+
+
+def test_two_networks_have_no_correlation(draw):
+    table = everything()["sharpness"].iloc[:2]
+    assert draw("sharpness", sharpness=table).axes[0].get_title(loc="right") == ""

@@ -1,0 +1,101 @@
+rule validate_exact_hessian:
+    input:
+        arrays=prepared(CONFIGURATION.curvature.dataset)[0],
+        manifest=prepared(CONFIGURATION.curvature.dataset)[1],
+    output:
+        table=table_path("exact_hessian", None),
+    log:
+        f"logs/{TIER}/validate_exact_hessian.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/validate_exact_hessian.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        **CONFIGURATION.curvature.exact_hessian.model_dump(),
+        code=code_digest("secondorder.validation.exact_hessian", "secondorder.validation.storage"),
+    script:
+        "../scripts/validate_exact_hessian.py"
+
+
+rule measure_exact_growth:
+    input:
+        arrays=prepared(CONFIGURATION.curvature.dataset)[0],
+        manifest=prepared(CONFIGURATION.curvature.dataset)[1],
+    output:
+        numbers=table_path("growth", None),
+        timing=table_path("growth_timing", None),
+    log:
+        f"logs/{TIER}/measure_exact_growth.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_exact_growth.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores_for_timing
+    params:
+        **CONFIGURATION.curvature.growth.model_dump(),
+        code=code_digest("secondorder.validation.growth", "secondorder.validation.storage"),
+    script:
+        "../scripts/measure_exact_growth.py"
+
+
+rule track_spectrum:
+    input:
+        runs=followed_run_files,
+        arrays=run_arrays,
+        data=run_data_manifest,
+    output:
+        table=table_path("spectrum", "{problem}"),
+    log:
+        f"logs/{TIER}/track_spectrum/{{problem}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/track_spectrum/{{problem}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        **CONFIGURATION.curvature.spectrum.model_dump(),
+        specifications=followed_specifications,
+        code=curvature_code("spectrum"),
+    script:
+        "../scripts/track_spectrum.py"
+
+
+rule compare_directions:
+    input:
+        runs=followed_run_files,
+        arrays=run_arrays,
+        data=run_data_manifest,
+    output:
+        table=table_path("directions", "{problem}"),
+    log:
+        f"logs/{TIER}/compare_directions/{{problem}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_directions/{{problem}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        **CONFIGURATION.curvature.directions.model_dump(),
+        specifications=followed_specifications,
+        code=curvature_code("directions"),
+    script:
+        "../scripts/compare_directions.py"
+
+
+rule measure_sharpness:
+    input:
+        runs=problem_run_files,
+        arrays=run_arrays,
+        data=run_data_manifest,
+    output:
+        table=table_path("sharpness", "{problem}"),
+    log:
+        f"logs/{TIER}/measure_sharpness/{{problem}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_sharpness/{{problem}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        **CONFIGURATION.curvature.sharpness.model_dump(),
+        specifications=problem_specifications,
+        code=curvature_code("sharpness"),
+    script:
+        "../scripts/measure_sharpness.py"

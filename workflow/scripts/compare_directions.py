@@ -1,0 +1,18 @@
+"""See how often Newton directions go up along training."""
+
+from pathlib import Path
+
+from secondorder.data.storage import load_dataset
+from secondorder.job import job
+from secondorder.training.device import make_deterministic
+from secondorder.validation.directions import compare_directions
+from secondorder.validation.storage import write_frame
+from secondorder.validation.trained import collect_trained, first_seed_networks, probes
+
+with job(snakemake.log[0]):
+    make_deterministic(threads=1)
+    dataset = load_dataset(Path(snakemake.input.arrays), Path(snakemake.input.data))
+    chosen = probes(dataset, snakemake.params.samples, snakemake.params.batches, snakemake.params.batch_size)
+    runs = collect_trained(snakemake.params.specifications, snakemake.input.runs, Path(snakemake.input.data))
+    table = compare_directions(first_seed_networks(runs), chosen, snakemake.params.dampings)
+    write_frame(table, dataset, Path(snakemake.output.table))
