@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from secondorder import optim
-from secondorder.curvature import ExactHessian, PerSampleHessians
+from secondorder.curvature.exact_hessian import ExactHessian, PerSampleHessians
 from secondorder.curvature.symmetric import symmetric_eigenvalues
 from secondorder.optim.protocol import Optimizer
 from secondorder.training.objective import Objective

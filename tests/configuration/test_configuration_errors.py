@@ -149,7 +149,7 @@ LINES = {
     ),
     "choice of a setting": (
         problem(settings={"activation": "relo"}),
-        "problems.mnist_mlp.settings.activation: given 'relo'; should be 'relu' or 'tanh'",
+        "problems.mnist_mlp.settings.activation: given 'relo'; should be 'relu', 'tanh', 'gelu' or 'softplus'",
     ),
     # bounds
     "zero threads": ({"threads": 0}, "threads: given 0; should be greater than or equal to 1"),

@@ -205,8 +205,9 @@ def test_two_problems_may_share_a_module():
     assert module_of(configuration, "tanh") == "mnist_mlp"
     assert dataset_of(configuration, "tanh") == "mnist", "the first that the module lists"
     assert datasets_of(configuration) == ["mnist", "mnist_5k"]
-    assert run_specification(configuration, "tanh", "sgd").problem_settings == {"activation": "tanh"}
-    assert run_specification(configuration, "mnist_mlp", "sgd").problem_settings == {"activation": "relu"}
+    settings = {name: run_specification(configuration, name, "sgd").problem_settings for name in ("tanh", "mnist_mlp")}
+    assert settings["tanh"] == {"activation": "tanh", "hidden": "128-64"}
+    assert settings["mnist_mlp"] == {"activation": "relu", "hidden": "128-64"}
 
 
 def test_label_falls_back_to_the_name():

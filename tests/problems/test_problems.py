@@ -139,3 +139,16 @@ def test_the_networks_are_trained_with_a_gradient_in_every_parameter():
 def test_an_unknown_problem_is_refused_with_the_known_ones(name):
     with pytest.raises(ConfigurationError, match="mnist_lenet5, mnist_mlp"):
         problems.load(name)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "size"), [("16", 12_730), ("128-64", 109_386), ("8-16-4", 784 * 8 + 8 + 144 + 68 + 50)]
+)
+def test_widths_of_the_perceptron(hidden, size):
+    assert sum(parameter.numel() for parameter in build("mnist_mlp", hidden=hidden).network().parameters()) == size
+
+
+@pytest.mark.parametrize("hidden", ["", "0", "16-", "16x8", "-4", "1.5"])
+def test_widths_that_are_none_are_refused(hidden):
+    with pytest.raises(ConfigurationError, match="write widths above 0"):
+        build("mnist_mlp", hidden=hidden)

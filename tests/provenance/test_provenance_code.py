@@ -213,6 +213,13 @@ def test_real_run_depends_on_its_own_problem_and_optimizer_alone(problem, optimi
     assert not [name for name in files if name.startswith(apart)]
 
 
+def test_the_exact_hessian_is_code_of_the_runs_and_checks_that_use_it_alone():
+    exact = "curvature/exact_hessian.py"
+    assert exact not in code.training_code("mnist_mlp", "sgd")
+    assert exact in code.training_code("mnist_mlp", "exact_newton")
+    assert exact in code.code_files("secondorder.validation.exact_hessian")
+
+
 def test_real_figure_does_not_depend_on_training():
     files = set(code.code_files("secondorder.plotting.training_curves"))
     assert {"plotting/style.py", "plotting/__init__.py", "presentation.py"} <= files

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from followed_runs import specification
 
 from secondorder.data.dataset import Dataset, FileProvenance, Provenance, channel_statistics
 from secondorder.data.storage import save_dataset
 from secondorder.training.layout import MANIFEST, SNAPSHOTS
 from secondorder.training.run import train_run
-from secondorder.training.specification import RunSpecification
 from secondorder.validation.trained import collect_trained
 
 COUNTS = {"train": 120, "validation": 30, "test": 30}
@@ -40,25 +40,6 @@ def dataset():
     return Dataset(
         name="synthetic", **splits, mean=mean, std=std, class_names=tuple("0123456789"), provenance=provenance
     )
-
-
-def specification(**changes):
-    values = {
-        "problem": "tiny",
-        "problem_module": "mnist_mlp",
-        "problem_settings": {"activation": "tanh", "hidden": "2-3"},
-        "dataset": "synthetic",
-        "run": "sgd",
-        "optimizer": "sgd",
-        "optimizer_settings": {"learning_rate": 0.1},
-        "batch_size": 30,
-        "unit_batch_size": 30,
-        "budget_epochs": 2,
-        "seeds": (3, 5),
-        "device": "cpu",
-        "snapshots": (0.0, 0.5, 1.0),
-    }
-    return RunSpecification(**{**values, **changes})
 
 
 @pytest.fixture

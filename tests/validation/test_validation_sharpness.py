@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import specification
+from followed_runs import specification
 from torch import nn
 from torch.nn import functional
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import specification
+from followed_runs import specification
 
 from secondorder.errors import ResultError
 from secondorder.training.layout import SNAPSHOTS

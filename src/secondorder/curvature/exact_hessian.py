@@ -297,14 +297,16 @@ class ClosedFormHessians:
         generator = torch.Generator().manual_seed(_CHECK_SEED)
         like = self._parts.within
         vector = (torch.rand(self.parameter_count, generator=generator) - 0.5).to(like)
-        everywhere = torch.ones_like(vector, dtype=torch.bool)
         tolerance = _CHECK_TOLERANCE[like.device.type, like.dtype]
-        for direction, seen in (
+        pieces: Sequence[tuple[torch.Tensor, torch.Tensor | None]] = [(vector, None)]
+        if self._coupling == "layerwise":
             # A layer's own block maps a direction within the layer as the whole Hessian does.
-            self._in_single_layers(vector) if self._coupling == "layerwise" else [(vector, everywhere)]
-        ):
-            closed = self._product(direction[None])[0][seen]
-            independent = self._independent_product(direction)[seen]
+            pieces = self._in_single_layers(vector)
+        for direction, seen in pieces:
+            closed = self._product(direction[None])[0]
+            independent = self._independent_product(direction)
+            if seen is not None:
+                closed, independent = closed[seen], independent[seen]
             error, size = float((closed - independent).norm()), float(independent.norm())
             if error <= tolerance * size:
                 continue
@@ -487,7 +489,8 @@ class ExactHessian(ClosedFormHessians):
             raise CapabilityError("a layerwise spectrum has no independent product; certify coupling='full'")
         k = min(k, self.rank)
         vectors = self.eigenvectors(k)
-        values = self.eigenvalues()
+        # Of the same decomposition: another one may order λ and −λ otherwise.
+        values = self._spectrum[0][0]
         chosen = values[values.abs().argsort(descending=True)[:k]]
         residuals = torch.stack(
             [

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from secondorder.curvature import ADJUSTMENTS, ExactHessian
+from secondorder.curvature.adjustments import ADJUSTMENTS
+from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.validation.trained import Probe, TrainedNetwork
 
 NOISE = 1e-12

@@ -22,8 +22,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from secondorder.curvature import ADJUSTMENTS, ExactHessian
-from secondorder.curvature.adjustments import AdjustmentName
+from secondorder.curvature.adjustments import ADJUSTMENTS, AdjustmentName
+from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.errors import ResultError
 from secondorder.validation.dense import DenseHessian, dense_hessian
 from secondorder.validation.networks import (

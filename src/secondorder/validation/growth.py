@@ -20,7 +20,7 @@ import torch.fx.experimental.symbolic_shapes
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from secondorder.curvature import ExactHessian
+from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.training.device import peak_memory_bytes, reset_peak_memory
 from secondorder.validation.dense import dense_hessian
 from secondorder.validation.exact_hessian import DAMPING, eigenvalue_error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import nn
 
-from secondorder.curvature import ExactHessian
+from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.curvature.products import double_backward
 from secondorder.problems.problem import Loss
 from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate

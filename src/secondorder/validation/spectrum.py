@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from secondorder.curvature import ExactHessian
+from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.validation.trained import Probe, TrainedNetwork
 
 _CERTIFIED = 10
