@@ -236,7 +236,8 @@ def check_tensors(module: nn.Module, parameters: list[nn.Parameter], inputs: tor
 
 def _largest(tensor: torch.Tensor) -> torch.Tensor:
     """Return the largest magnitude, or NaN where an entry is; faster than a look at each entry."""
-    return tensor.detach().norm(torch.inf)
+    largest: torch.Tensor = torch.linalg.vector_norm(tensor.detach(), torch.inf)
+    return largest
 
 
 def is_out_of_memory(error: Exception) -> bool:

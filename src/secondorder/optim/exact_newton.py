@@ -58,7 +58,11 @@ class Settings:
     )
     learning_rate: float = setting(1.0, "Length of a step in Newton directions; 1 is the full step.", above=0)
     damping: float = setting(0.1, "μ, added to every divisor: it holds the step; where it adapts, its start.", above=0)
-    adapt_damping: bool = setting(False, "Adapt the damping by the Levenberg-Marquardt rule.")
+    adapt_damping: bool = setting(
+        False,
+        "Adapt the damping by the Levenberg-Marquardt rule; made for full steps, because shorter ones always agree "
+        "with the quadratic model.",
+    )
     weight_decay: float = setting(0.0, "Regularization λ of the objective, λ/2 ‖θ‖² over all parameters.", at_least=0)
     momentum: float = setting(0.0, "Momentum m: v ← m v + d; θ ← θ + η v.", at_least=0, below=1)
     largest_rank: int = setting(
