@@ -128,6 +128,8 @@ def _train(parsed: argparse.Namespace) -> None:
     from secondorder.tuning.trials import train_trials
 
     checkpoints = parsed.output / "checkpoints"
+    if parsed.trials and parsed.specification:
+        raise ConfigurationError("--specification and --trials are given; a call trains one run or one run's trials")
     if parsed.trials:
         search = Search.from_file(parsed.trials)
         dataset = _prepared(parsed.data, search.specification.dataset)

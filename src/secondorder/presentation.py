@@ -21,6 +21,7 @@ class Context:
         targets: Target validation accuracy, a share, by problem.
         confidence: Level of the confidence intervals.
         exclusive: Whether runs had the machine for themselves, so that their seconds are comparable.
+        optimizers: The optimizer's module of each run.
         reference: The run that ratios compare the others with.
         problem: The problem of a figure that is drawn for each problem; None for others.
     """
@@ -29,6 +30,7 @@ class Context:
     targets: Mapping[str, float]
     confidence: float
     exclusive: bool
+    optimizers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reference: str = "sgd"
     problem: str | None = None
 
@@ -44,6 +46,7 @@ def context_of(configuration: "Configuration", problem: str | None = None) -> Co
         targets={name: section.target_accuracy for name, section in configuration.problems.items()},
         confidence=configuration.statistics.confidence,
         exclusive=configuration.exclusive,
+        optimizers={run: section.optimizer for run, section in configuration.runs.items()},
         reference=configuration.statistics.reference,
         problem=problem,
     )

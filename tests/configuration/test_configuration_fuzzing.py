@@ -34,7 +34,14 @@ EVERY_KEY = merge(
         "exclusive": True,
         "log_every": 10,
         "data": {"folder": "somewhere", "allow_unverified": True},
-        "statistics": {"confidence": 0.9, "resamples": 999},
+        "statistics": {"confidence": 0.9, "resamples": 999, "reference": "sgd"},
+        "curvature": {
+            "exact_hessian": {"fitted": [0.01]},
+            "growth": {"memory_megabytes": 100},
+            "spectrum": {"samples": 1, "batches": 1, "batch_size": 2},
+            "directions": {"dampings": [0.1]},
+            "sharpness": {"tolerance": 0.01, "products": 50},
+        },
         "tuning": {"trials": 8, "seed": 1, "training_seed": 77},
         "tuned": {
             "mnist_mlp": {

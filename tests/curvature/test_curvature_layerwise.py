@@ -291,4 +291,4 @@ def test_the_multiplications_of_a_piecewise_linear_network_by_hand():
 
 def test_the_multiplications_of_another_network_by_hand():
     network = take_apart(nn.Sequential(nn.Linear(7, 5), nn.Tanh(), nn.Linear(5, 3)), torch.randn(4, 7))
-    assert layerwise_multiplications(network, 4, 3) == 4 * (2 * 8 * 15 + 4.5 * (125 + 27))
+    assert layerwise_multiplications(network, 4, None) == 4 * (2 * 8 * 15 + 4.5 * (125 + 27))

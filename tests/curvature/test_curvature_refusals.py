@@ -262,7 +262,7 @@ NETWORKS = {
     ),
     "root of zero": (
         around(lambda m, x: m.layer(x) + (m.layer(x) * 0).abs().sqrt(), layer=layer),
-        r"differs from double backward",
+        r"entries that are not finite: the model or the loss has no second derivative here",
     ),
     "operation in place": (around(in_place, layer=layer), r"changes a tensor in place.*out of place"),
     "checkpoint of a layer": (

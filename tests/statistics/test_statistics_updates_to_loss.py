@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from statistics_rows import joined, metric_rows, seed_rows
 
+from secondorder.presentation import Context
 from secondorder.statistics.curves import evaluation_rows
 from secondorder.statistics.updates_to_loss import summarise_updates_to_loss
-from secondorder.tables.updates_to_loss import with_ratios
+from secondorder.tables.updates_to_loss import build, with_ratios
 
 PROBLEM = "mnist_mlp"
 
@@ -64,3 +65,28 @@ def test_a_run_that_misses_the_target_has_no_ratio(missing):
     losses[missing] = [[2.0, 0.9, 0.9]]
     rows = with_ratios(summarised(losses), "sgd").set_index("run")
     assert math.isnan(rows.loc["newton", "times_fewer_at_least"])
+
+
+VERDICTS = {
+    "reached": (
+        [2.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.4],
+        [2.0, 0.4],
+        "at least 5 times fewer updates than SGD: 4 times is reached",
+    ),
+    "not reached": (
+        [2.0, 0.9, 0.9, 0.4],
+        [2.0, 0.4],
+        "at least 2 times fewer updates than SGD: 4 times is not reached",
+    ),
+    "missed": ([2.0, 0.4], [2.0, 0.9], "no variant of exact Newton reaches the target where SGD does"),
+}
+
+
+@pytest.mark.parametrize(("slow", "fast", "sentence"), VERDICTS.values(), ids=VERDICTS)
+def test_the_caption_says_whether_exact_newton_takes_four_times_fewer(slow, fast, sentence):
+    updates = summarised({"sgd": [slow], "gauss": [fast]})
+    seeds = pd.DataFrame({"data_verified": [True]})
+    context = Context(
+        {"sgd": "SGD", "gauss": "Exact"}, {}, 0.95, exclusive=True, optimizers={"sgd": "sgd", "gauss": "exact_newton"}
+    )
+    assert sentence in build({"updates_to_loss": updates, "seeds": seeds}, context).caption

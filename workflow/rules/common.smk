@@ -257,17 +257,22 @@ def followed_specifications(wildcards):
     return [specification(wildcards.problem, run) for run in followed_runs(wildcards)]
 
 
+def curvature_roots(entry):
+    """Return the modules that a curvature job's script enters."""
+    return (
+        f"secondorder.validation.{entry}",
+        "secondorder.validation.storage",
+        "secondorder.data.storage",
+        "secondorder.training.device",
+    )
+
+
 def curvature_code(entry):
     """Return the function that gives the digest of a curvature job's code, with the problem's own, by the wildcards."""
 
     def of_problem(wildcards):
         problem_file = resolution.module_of(CONFIGURATION, wildcards.problem)
-        roots = (
-            f"secondorder.validation.{entry}",
-            "secondorder.validation.storage",
-            f"{problems.__name__}.{problem_file}",
-        )
-        return code_digest(*roots)
+        return code_digest(*curvature_roots(entry), f"{problems.__name__}.{problem_file}")
 
     return of_problem
 

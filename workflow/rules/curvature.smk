@@ -12,7 +12,7 @@ rule validate_exact_hessian:
         "../../environment.yml"
     params:
         **CONFIGURATION.curvature.exact_hessian.model_dump(),
-        code=code_digest("secondorder.validation.exact_hessian", "secondorder.validation.storage"),
+        code=code_digest(*curvature_roots("exact_hessian")),
     script:
         "../scripts/validate_exact_hessian.py"
 
@@ -33,7 +33,7 @@ rule measure_exact_growth:
     threads: cores_for_timing
     params:
         **CONFIGURATION.curvature.growth.model_dump(),
-        code=code_digest("secondorder.validation.growth", "secondorder.validation.storage"),
+        code=code_digest(*curvature_roots("growth")),
     script:
         "../scripts/measure_exact_growth.py"
 

@@ -152,7 +152,8 @@ class ProblemSection(Section):
         ["sharpness"],
         description="What to find out of its trained networks from their snapshots: all eigenvalues of the exact "
         "Hessian (`spectrum`), whether Newton directions go down (`directions`), and the largest eigenvalue and trace "
-        "at the end (`sharpness`). The first two are quick for a perceptron; on LeNet-5 each Hessian takes seconds.",
+        "at the end (`sharpness`). The first two are quick for a perceptron; on a network with convolutions each "
+        "Hessian takes much longer.",
     )
     overrides: dict[Name, OverrideSection] = Field({}, description="What this problem changes in single runs.")
 

@@ -118,6 +118,9 @@ def check_names_and_settings(configuration: Configuration) -> None:
         if chosen.optimizer not in optim.available():
             raise unknown_name(f"runs.{run}.optimizer", "optimizer", chosen.optimizer, optim.available())
         resolve_settings(optim.load(chosen.optimizer).Settings, chosen.settings, ["runs", run, "settings"])
+    reference = configuration.statistics.reference
+    if "reference" in configuration.statistics.model_fields_set and reference not in configuration.runs:
+        raise unknown_name("statistics.reference", "run", reference, configuration.runs)
     _check_renderings("figure", configuration.figures, plotting.available())
     _check_renderings("table", configuration.tables, tables.available())
     for problem in configuration.problems:
@@ -127,6 +130,12 @@ def check_names_and_settings(configuration: Configuration) -> None:
 
 def _check_curvature(configuration: Configuration) -> None:
     section = configuration.curvature
+    last = configuration.snapshots[-1] if configuration.snapshots else 1
+    if last < 1 and any("sharpness" in problem.curvature for problem in configuration.problems.values()):
+        raise ConfigurationError(
+            f"snapshots: the last is at {last:g} of the budget, and sharpness is measured at its end; add 1, or take "
+            "sharpness out of the problems' curvature"
+        )
     if section.dataset not in DATASETS:
         raise unknown_name("curvature.dataset", "dataset", section.dataset, DATASETS)
     for run in section.runs or []:

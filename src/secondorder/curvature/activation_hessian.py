@@ -237,7 +237,9 @@ def batched_gradients(outputs: torch.Tensor, leaves: Sequence[torch.Tensor], see
         rows: Sequence[torch.Tensor | None] = torch.autograd.grad(
             outputs, list(leaves), seeds, is_grads_batched=True, retain_graph=True, allow_unused=True
         )
-    except RuntimeError:
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         # Some operations, such as group normalisation, have no batched derivative.
         return gradients_of_each(outputs, leaves, seeds)
     return _with_zeros(rows, leaves, seeds)

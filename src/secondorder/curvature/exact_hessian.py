@@ -19,27 +19,22 @@ from secondorder.curvature.activation_hessian import (
     activation_hessian,
     check_loss,
     explained_derivatives,
-    output_hessian,
 )
 from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
 from secondorder.curvature.coordinates import LayerCoordinates, curvature_in_coordinates
-from secondorder.curvature.layers import Network, SameFunction, is_out_of_memory, take_apart
+from secondorder.curvature.layers import Network, SameFunction, take_apart
 from secondorder.curvature.parameter_vectors import assembled, direct_part, layer_matrix
 from secondorder.curvature.products import double_backward, gauss_newton_product
 from secondorder.curvature.symmetric import symmetric_eigenvalues
+from secondorder.curvature.verification import check_samples_apart, check_size, rounding_of_a_product, suspicion
 from secondorder.errors import CapabilityError, ConfigurationError, InputError
 
 CouplingName = Literal["full", "layerwise"]
 LARGEST_RANK = 12_000
 _CHECK_SEED = 20210403
-_CHECK_TOLERANCE = {
-    ("cpu", torch.float64): 1e-7,
-    ("cpu", torch.float32): 1e-3,
-    ("cuda", torch.float64): 1e-7,
-    ("cuda", torch.float32): 2e-2,  # convolutions may multiply in TF32, with 10 bits
-}
-_CHECK_ROUNDING = 1000
-_SAME_OUTPUT = {torch.float64: 1e-9, torch.float32: 1e-2}
+_CHECK_TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-3}
+# Elsewhere than on the CPU convolutions may multiply in TF32, with 10 bits.
+_DEVICE_TOLERANCE = {torch.float64: 1e-7, torch.float32: 2e-2}
 
 
 class ClosedFormHessians:
@@ -95,6 +90,7 @@ class ClosedFormHessians:
             check_loss(self._network, loss_fn, inputs, targets)
         self._loss_fn, self._inputs, self._targets = loss_fn, inputs, targets
         self._coupling, self._curvature, self._per_sample = coupling, curvature, per_sample
+        check_size(self._network, len(inputs), per_sample=per_sample)
         self._parts = self._second_derivatives()
 
     def _second_derivatives(self) -> ActivationHessian:
@@ -287,9 +283,13 @@ class ClosedFormHessians:
             if torch.equal(batched.losses, self._parts.losses):
                 error = self._error_of_a_product()
         if error:
+            if math.isnan(error):
+                raise CapabilityError(
+                    "the Hessian has entries that are not finite: the model or the loss has no second derivative here"
+                )
             raise CapabilityError(
                 f"the closed form of this model's Hessian is wrong: a product differs from double backward by "
-                f"{error:.1e} of its length; {_suspicion(self._network, self._inputs)}"
+                f"{error:.1e} of its length; {suspicion(self._network, self._inputs)}"
             )
 
     def _error_of_a_product(self) -> float:
@@ -297,7 +297,7 @@ class ClosedFormHessians:
         generator = torch.Generator().manual_seed(_CHECK_SEED)
         like = self._parts.within
         vector = (torch.rand(self.parameter_count, generator=generator) - 0.5).to(like)
-        tolerance = _CHECK_TOLERANCE[like.device.type, like.dtype]
+        tolerance = _CHECK_TOLERANCE[like.dtype] if like.device.type == "cpu" else _DEVICE_TOLERANCE[like.dtype]
         pieces: Sequence[tuple[torch.Tensor, torch.Tensor | None]] = [(vector, None)]
         if self._coupling == "layerwise":
             # A layer's own block maps a direction within the layer as the whole Hessian does.
@@ -310,7 +310,9 @@ class ClosedFormHessians:
             error, size = float((closed - independent).norm()), float(independent.norm())
             if error <= tolerance * size:
                 continue
-            if not error <= self._rounding(direction):
+            if not error <= rounding_of_a_product(
+                self._network, self._loss_fn, self._inputs, self._targets, direction, per_sample=self._per_sample
+            ):
                 return error / size if size else math.inf
         return 0.0
 
@@ -325,29 +327,6 @@ class ClosedFormHessians:
             pieces.append((vector * mask, mask))
             elsewhere &= ~mask
         return [*pieces, (vector * elsewhere, elsewhere)] if elsewhere.any() else pieces
-
-    def _rounding(self, vector: torch.Tensor) -> float:
-        """Return what rounding alone may do to a product where the loss is flat to its last digit.
-
-        On a fitted sample ∇²_z L is as small as the rounding of its entries: of 1, times the weight that the loss gives
-        the sample. That weight is seen in the loss's second derivative at z = 0, where no sample is fitted.
-        """
-        module, same_function = self._network.module, self._network.same_function
-
-        def outputs() -> torch.Tensor:
-            with same_function():
-                evaluated: torch.Tensor = module(self._inputs)
-            return evaluated
-
-        with torch.enable_grad(), explained_derivatives():
-            zeros = torch.zeros_like(outputs())
-            curved = output_hessian(zeros, self._loss_fn, self._targets, per_sample=self._per_sample)
-            weights = curved.abs().amax((1, 2)).nan_to_num(0, 0, 0).reshape(-1, *[1] * (zeros.ndim - 1))
-            product = gauss_newton_product(
-                outputs, lambda z: (weights * z * z).sum() / 2, self._network.parameters, vector
-            )
-        rounding: float = _CHECK_ROUNDING * torch.finfo(vector.dtype).eps * float(product.norm())
-        return rounding
 
 
 class ExactHessian(ClosedFormHessians):
@@ -577,7 +556,7 @@ class PerSampleHessians(ClosedFormHessians):
         )
         if check:
             self._check_losses()
-            self._check_outputs()
+            check_samples_apart(self._network, self._inputs)
             self._check()
 
     def _check_losses(self) -> None:
@@ -587,27 +566,6 @@ class PerSampleHessians(ClosedFormHessians):
                 f"the loss of sample {wrong[0]} alone is {self.losses[wrong[0]].item()}; a Hessian needs a finite one: "
                 "leave out samples that the loss ignores or weights by 0"
             )
-
-    def _check_outputs(self) -> None:
-        """Check that the first and the last sample have the same outputs alone; dropout has other masks then."""
-        if self._network.random or len(self._inputs) == 1:
-            return
-        with torch.no_grad(), self._network.same_function():
-            together = self._network.module(self._inputs)
-        for index in (0, len(self._inputs) - 1):
-            with torch.no_grad(), self._network.same_function():
-                try:
-                    alone = self._network.module(self._inputs[index : index + 1])[0]
-                except RuntimeError as error:
-                    if is_out_of_memory(error):
-                        raise
-                    raise CapabilityError(f"the model cannot be run on one sample alone: {error}") from error
-            error_alone = (alone - together[index]).abs().max()
-            if not error_alone <= _SAME_OUTPUT[alone.dtype] * together.abs().max():
-                raise CapabilityError(
-                    f"the model gives sample {index} another output when it is alone; "
-                    f"{_suspicion(self._network, self._inputs)}"
-                )
 
     @property
     def losses(self) -> torch.Tensor:
@@ -675,39 +633,3 @@ def _decouple(parts: ActivationHessian) -> None:
         same[start : start + direct.size, start : start + direct.size] = True
         start += direct.size
     parts.direct = parts.direct * same
-
-
-def _suspicion(network: Network, inputs: torch.Tensor) -> str:
-    """Return which module couples the samples of a batch, or that none does."""
-    model = network.module
-    found: list[str] = []
-
-    def compare(name: str, module: nn.Module) -> None:
-        def hook(_: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            first = given[0] if given else None
-            if found or not isinstance(first, torch.Tensor) or not isinstance(output, torch.Tensor) or len(first) < 2:
-                return
-            try:
-                alone = type(module).forward(module, *(part[:1] for part in given))
-            except (RuntimeError, TypeError, ValueError, IndexError):
-                found.append(f"module {name!r} cannot be run on one sample alone")
-                return
-            if (
-                not isinstance(alone, torch.Tensor)
-                or alone.shape != output[:1].shape
-                or not torch.allclose(alone, output[:1], rtol=1e-3, atol=1e-6)
-            ):
-                found.append(f"module {name!r} gives a sample another output when it is alone")
-
-        handles.append(module.register_forward_hook(hook))
-
-    handles: list[torch.utils.hooks.RemovableHandle] = []
-    for name, module in model.named_modules():
-        compare(name or type(model).__name__, module)
-    try:
-        with torch.no_grad(), network.same_function():
-            model(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found[0] if found else "it uses its parameters or its samples in a way that is not seen from outside"

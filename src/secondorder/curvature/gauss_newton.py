@@ -9,17 +9,19 @@ This push-through form does not cancel in float32. J̃ is never formed: of a lin
 j ⊗ h̃ with j of n_out numbers for each of the Bk rows, and J̃ J̃ᵀ the product, entry by entry, of two Gram matrices.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from secondorder.curvature.activation_hessian import LossFunction, batched_gradients
+from secondorder.curvature.activation_hessian import LossFunction, batched_gradients, explained_derivatives
 from secondorder.curvature.layers import Layer, Network
 from secondorder.curvature.output_factors import OutputFactors, output_factors
 from secondorder.curvature.parameter_vectors import assembled, direct_part, layer_matrix
 from secondorder.curvature.perturbation import perturbed_forward
 from secondorder.errors import CapabilityError, ConfigurationError
+
+LARGEST_ROWS = 2**30
+"""Numbers of a Jacobian that are held at once: 4 GiB in single precision."""
 
 
 @dataclass
@@ -105,15 +107,28 @@ def output_jacobian(
         loss_fn: Maps outputs and targets to a 0-dimensional tensor.
         inputs: Inputs, batch first.
         targets: Targets, batch first.
+
+    Raises:
+        CapabilityError: The rows by the direct parameters are too many numbers, or the model changes in place what
+            derivatives need.
     """
-    passed = perturbed_forward(network, inputs, coupled=False, separate=True)
+    batch = len(inputs)
+    direct_size = sum(layer.size for layer in network.direct_layers)
+    with explained_derivatives():
+        passed = perturbed_forward(network, inputs, coupled=False, separate=True)
     with torch.no_grad():
         loss = loss_fn(passed.outputs, targets)
     factors = output_factors(loss_fn, passed.outputs.detach(), targets)
+    count = factors.residual.numel() * direct_size
+    if count > LARGEST_ROWS:
+        raise CapabilityError(
+            f"the rows of the Jacobian by {direct_size} parameters of convolutions are {count:.1e} numbers, of at most "
+            f"{LARGEST_ROWS:.1e}; use fewer samples"
+        )
     leaves = [epsilon for layer in passed.activations for epsilon in layer.epsilons]
-    batch = len(inputs)
     seeds = factors.factor.permute(2, 0, 1).reshape(-1, *passed.outputs.shape)
-    rows = batched_gradients(passed.outputs, [*leaves, *passed.direct], seeds)
+    with explained_derivatives():
+        rows = batched_gradients(passed.outputs, [*leaves, *passed.direct], seeds)
     columns, position, layers = len(seeds), 0, []
     for layer in passed.activations:
         own = rows[position : position + len(layer.epsilons)]
@@ -199,7 +214,8 @@ def _other_gradient(
 def gauss_newton_multiplications(network: Network, batch: int, columns: int) -> float:
     """Return the multiplications of a direction beyond those of a gradient of the batch.
 
-    The rows of J̃, its Gram matrix and the Cholesky factorization.
+    The rows of J̃ (one pass behind the first layer, and one by the weights where they are formed), its Gram matrix and
+    the Cholesky factorization.
 
     Args:
         network: The network.
@@ -207,6 +223,10 @@ def gauss_newton_multiplications(network: Network, batch: int, columns: int) -> 
         columns: k, rows of J̃ per sample.
     """
     rows = batch * columns
-    widths: Sequence[int] = [layer.output_features * layer.uses for layer in network.activation_layers]
-    gram = rows**2 * (sum(widths) + sum(layer.size for layer in network.direct_layers))
-    return rows * network.inner_multiplications + gram + rows**3 / 6
+    # What a row is made of: n_out numbers where a sample uses the layer once, all of its parameters otherwise.
+    once = sum(layer.output_features for layer in network.activation_layers if layer.uses == 1)
+    often = sum(layer.size for layer in network.activation_layers if layer.uses > 1)
+    direct = sum(layer.size for layer in network.direct_layers)
+    of_weights = sum(layer.multiplications for layer in network.direct_layers)
+    of_weights += sum(layer.multiplications for layer in network.activation_layers if layer.uses > 1)
+    return rows * (network.inner_multiplications + of_weights) + rows**2 * (once + often + direct) + rows**3 / 6

@@ -19,6 +19,8 @@ from secondorder.curvature.exact_hessian import PerSampleHessians
 from secondorder.curvature.gauss_newton import LayerJacobian, OutputJacobian, output_jacobian
 from secondorder.curvature.layers import Network
 from secondorder.curvature.parameter_vectors import assembled, layer_matrix
+from secondorder.curvature.symmetric import EIGEN_PRICE
+from secondorder.curvature.verification import check_jacobian, check_samples_apart
 from secondorder.errors import CapabilityError, ConfigurationError
 
 
@@ -30,11 +32,13 @@ class LayerwiseDirection:
         step: d, shape [P].
         loss: The loss of the batch, 0-dimensional.
         gradient: Computes the gradient of the batch's loss, shape [P].
+        columns: k, rows of J̃ per sample; None where the eigenvalues of the blocks were taken.
     """
 
     step: torch.Tensor
     loss: torch.Tensor
     gradient: Callable[[], torch.Tensor]
+    columns: int | None
 
 
 def check_layerwise(network: Network) -> None:
@@ -77,7 +81,7 @@ def layerwise_direction(
         check: Check the loss and the closed form; an optimizer does so at its first step.
 
     Raises:
-        CapabilityError: A weight is not used once per sample.
+        CapabilityError: A weight is not used once per sample, or the model couples samples.
         ConfigurationError: There is no such adjustment, or damping and regularization are 0 together.
     """
     check_layerwise(network)
@@ -86,9 +90,13 @@ def layerwise_direction(
         raise ConfigurationError("damping and weight_decay are 0, so the blocks are singular; give damping")
     if network.piecewise_linear:
         jacobian = output_jacobian(network, loss_fn, inputs, targets)
+        if check:
+            check_samples_apart(network, inputs)
+            check_jacobian(jacobian, loss_fn, inputs, targets)
         if jacobian.factors.remainder is None:
             step = _piecewise_linear_direction(jacobian, damping, adjustment, weight_decay)
-            return LayerwiseDirection(step, jacobian.loss, jacobian.gradient)
+            columns = jacobian.factors.residual.shape[1]
+            return LayerwiseDirection(step, jacobian.loss, jacobian.gradient, columns)
     hessians = PerSampleHessians(
         network.module,
         loss_fn,
@@ -100,7 +108,7 @@ def layerwise_direction(
         check=check,
     )
     step = hessians.mean_newton_direction(damping, adjustment, weight_decay)
-    return LayerwiseDirection(step, hessians.losses.mean(), hessians.mean_gradient)
+    return LayerwiseDirection(step, hessians.losses.mean(), hessians.mean_gradient, None)
 
 
 def _piecewise_linear_direction(
@@ -147,20 +155,20 @@ def _moved(layer: LayerJacobian, matrix: torch.Tensor) -> torch.Tensor:
     return torch.einsum("bca,ba->bc", layer.rows[:, :, 0], layer.inputs[:, 0] @ matrix.T)
 
 
-def layerwise_multiplications(network: Network, batch: int, columns: int) -> float:
+def layerwise_multiplications(network: Network, batch: int, columns: int | None) -> float:
     """Return the multiplications of a direction beyond those of a gradient of the batch.
 
     Of a piecewise-linear network the rows of J̃, the small matrices and their solves; of any other the second
-    derivatives and the eigenvalue problems of the blocks (4.5 n³ each).
+    derivatives and the eigenvalue problems of the blocks.
 
     Args:
         network: The network.
         batch: B.
-        columns: k, rows of J̃ per sample.
+        columns: k, rows of J̃ per sample; None where the eigenvalues of the blocks are taken.
     """
     widths = [layer.output_features for layer in network.layers]
-    if network.piecewise_linear:
+    if columns is not None:
         small = sum(columns**2 * width + columns**3 / 3 for width in widths)
         return batch * (columns * network.inner_multiplications + small)
-    blocks = sum(4.5 * width**3 for width in widths)
+    blocks = sum(EIGEN_PRICE * width**3 for width in widths)
     return batch * (2 * sum(widths) * network.inner_multiplications + blocks)

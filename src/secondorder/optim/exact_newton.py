@@ -26,6 +26,8 @@ from secondorder.curvature.lanczos import lanczos
 from secondorder.curvature.layers import Network, take_apart
 from secondorder.curvature.layerwise import check_layerwise, layerwise_direction, layerwise_multiplications
 from secondorder.curvature.products import split_like
+from secondorder.curvature.symmetric import EIGEN_PRICE
+from secondorder.curvature.verification import check_jacobian, check_samples_apart
 from secondorder.errors import CapabilityError, ConfigurationError
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
@@ -36,8 +38,8 @@ LARGEST_PER_SAMPLE_NUMBERS = 5e8
 LARGEST_GAUSS_NEWTON_ROWS = 20_000
 DAMPING_RANGE = (1e-8, 1e8)
 
-_EIGEN_PRICE = 4.5
-"""Multiplications of all eigenvalues and eigenvectors of an r × r matrix, over r³ (Golub & Van Loan 2013, 8.3.1)."""
+_ASSEMBLY_PRICE = 1.0
+"""Multiplications of the second derivatives in orthonormal coordinates, over r³: at most one matrix product."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,13 @@ class ExactNewton:
         return StepResult(found.loss, diagnostics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return damping and velocity."""
-        return {"damping": self._damping, "velocity": self._velocity}
+        """Return damping, velocity, and whether the model has been checked."""
+        return {"damping": self._damping, "velocity": self._velocity, "checked": self._checked}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state."""
         self._damping = state["damping"]
+        self._checked = state["checked"]
         velocity = state["velocity"]
         self._velocity = None if velocity is None else velocity.to(self._parameters[0].device)
 
@@ -171,7 +174,8 @@ class ExactNewton:
         try:
             found = functions[self._settings.variant](network, objective)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            # Numbers that are not finite have no eigenvalues; the step says so, and training ends as diverged.
+            # Numbers that are not finite, or near the largest there are, have no eigenvalues. The step says so, and
+            # training ends as diverged.
             nowhere = objective.loss() * torch.nan
             size = sum(parameter.numel() for parameter in self._parameters)
             return Direction(nowhere.expand(size), nowhere, lambda: nowhere.expand(size), {})
@@ -190,7 +194,7 @@ class ExactNewton:
             check=not self._checked,
         )
         step = hessians.mean_newton_direction(self._damping, settings.adjustment, settings.weight_decay)
-        work = _second_derivatives(network) + (1 + _EIGEN_PRICE) * hessians.rank**3
+        work = _second_derivatives(network) + (_ASSEMBLY_PRICE + EIGEN_PRICE) * hessians.rank**3
         _count(objective, network, len(objective.inputs) * work)
         return Direction(step, hessians.losses.mean(), hessians.mean_gradient, {})
 
@@ -206,8 +210,7 @@ class ExactNewton:
             settings.weight_decay,
             check=not self._checked,
         )
-        outputs = network.layers[-1].output_features
-        work = layerwise_multiplications(network, len(objective.inputs), outputs)
+        work = layerwise_multiplications(network, len(objective.inputs), found.columns)
         _count(objective, network, work)
         return Direction(found.step, found.loss, found.gradient, {})
 
@@ -226,7 +229,7 @@ class ExactNewton:
             check=not self._checked,
         )
         step = hessian.newton_direction(self._damping, settings.adjustment, settings.weight_decay)
-        work = len(objective.inputs) * _second_derivatives(network) + (1 + _EIGEN_PRICE) * hessian.rank**3
+        work = len(objective.inputs) * _second_derivatives(network) + (_ASSEMBLY_PRICE + EIGEN_PRICE) * hessian.rank**3
         _count(objective, network, work)
         smallest = hessian.eigenvalues()[0]
         return Direction(step, hessian.loss, lambda: hessian.gradient, {"smallest_eigenvalue": smallest})
@@ -243,7 +246,7 @@ class ExactNewton:
         values, vectors, residuals = krylov.eigenpairs()
         along = divide(vectors.T @ gradient, divisor(values, settings.adjustment, self._damping, settings.weight_decay))
         numbers: dict[str, float | torch.Tensor] = {
-            "smallest_eigenvalue": values[0],
+            "smallest_ritz_value": values[0],
             "krylov_residual": residuals.max() / values.abs().max().clamp(min=torch.finfo(values.dtype).tiny),
         }
         return Direction(-(vectors @ along), loss, lambda: own, numbers)
@@ -252,6 +255,9 @@ class ExactNewton:
         settings = self._settings
         batch = len(objective.inputs)
         jacobian = output_jacobian(network, objective.loss_function, objective.inputs, objective.targets)
+        if not self._checked:
+            check_samples_apart(network, objective.inputs)
+            check_jacobian(jacobian, objective.loss_function, objective.inputs, objective.targets)
         step = gauss_newton_direction(jacobian, self._damping, settings.weight_decay, objective.penalty)
         penalised = [p.detach() * float(p.ndim > 1) for p in self._parameters] if objective.penalty else []
         loss = jacobian.loss + objective.penalty / 2 * sum(p.square().sum() for p in penalised)

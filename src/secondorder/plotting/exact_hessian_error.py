@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -30,8 +31,8 @@ def caption(context: Context) -> str:  # noqa: ARG001
         "The closed form of the Hessian against the dense matrix of automatic differentiation in float64, on real "
         "images, for each activation. Eigenvalue and matrix errors are relative to the largest eigenvalue, direction "
         "errors to the direction's length and the condition number of what it solves. A case passes left of the black "
-        "ticks, which lie further right on fitted samples, where 1 - p is what training left of the loss's "
-        "derivative. Hessians that are wrong on purpose, below the line, have to lie right of them."
+        "ticks (the strictest of a row), which lie further right on fitted samples, where 1 - p is what training left "
+        "of the loss's derivative. Hessians that are wrong on purpose, below the line, have to lie right of them."
     )
 
 
@@ -74,7 +75,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:  # noq
 def _row_label(case: "pd.Series[float]") -> str:
     if case["control"]:
         return f"wrong: {case['control']}, {_LOSSES[str(case['loss'])]}"
-    if case["fitted"] == case["fitted"]:
+    if not np.isnan(case["fitted"]):
         return f"{case['network']}, fitted to 1 - p = {case['fitted']:.0e}"
     samples = "1 sample" if case["samples"] == 1 else f"{case['samples']} samples"
     return f"{case['network']}, {_LOSSES[str(case['loss'])]}, {samples}"
@@ -88,6 +89,6 @@ def _draw_errors(axes: Axes, cases: pd.DataFrame, rows: list[str], column: str, 
             chosen[column].clip(lower=_SMALLEST), heights, color=style.color, marker=style.marker, linestyle="none"
         )
     first_control = next((place for place, row in enumerate(rows) if row.startswith("wrong")), len(rows))
-    for row, allowed in cases.groupby("row")["tolerance"].max().items():
+    for row, allowed in cases.groupby("row")["tolerance"].min().items():
         axes.plot([allowed], [rows.index(str(row))], color="black", marker="|", markersize=9, linestyle="none")
     axes.axhline(first_control - 0.5, color="0.4", linewidth=0.8)

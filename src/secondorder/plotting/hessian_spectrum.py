@@ -21,9 +21,9 @@ def caption(context: Context) -> str:
     """Return what the figure shows."""
     return (
         f"Every eigenvalue of the exact Hessian on {context.problem}, of the loss of one fixed training sample and of "
-        "one fixed small batch, at shares of the training budget: magnitudes in descending order, positive and "
-        "negative apart. Eigenvalues below 1e-12 of the largest count as zero and are left out; all others that are "
-        "not drawn are exactly zero."
+        "one fixed small batch, at shares of the training budget of each run's first seed: magnitudes in descending "
+        "order, positive and negative apart. Eigenvalues below 1e-12 of the largest count as zero and are left out; "
+        "all others that are not drawn are exactly zero."
     )
 
 

@@ -13,16 +13,17 @@ from secondorder.presentation import Context, data_note
 
 _INCHES_PER_ROW = 1.6
 _SHORTEST_AXIS = 40.0
+_SHORTEST_PART = 60.0
 
 
 def caption(context: Context) -> str:  # noqa: ARG001
     """Return what the figure shows."""
     return (
         "Left: percentage of Hessians whose Newton direction goes up instead of down (positive inner product with the "
-        "gradient) for networks along training: plain Newton at several dampings, and each spectral adjustment over "
-        "all dampings. Right: the percentage of negative eigenvalues, and how much of the undamped Newton step's work "
-        "along eigendirections negative curvature does against it (above 50% the step goes up); medians over "
-        "Hessians, bands from the smallest to the largest."
+        "gradient), for one network along its training (the first seed of each run): plain Newton at several dampings, "
+        "and each spectral adjustment over all dampings. Right: the percentage of negative eigenvalues, and how much "
+        "of the undamped Newton step's work along eigendirections negative curvature does against it (above 50% the "
+        "step goes up); medians over Hessians, bands from the smallest to the largest."
     )
 
 
@@ -54,6 +55,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
         squeeze=False,
     )
     top = max(_SHORTEST_AXIS, directions.groupby(["problem", "kind", "run", "line", "share"])["ascends"].mean().max())
+    largest = max(_SHORTEST_PART, directions[["negative", "uphill"]].max().max())
     of_lines, of_runs = run_styles(lines), run_styles(list(context.labels))
     for row, (problem, kind) in enumerate(rows):
         chosen = directions[(directions["problem"] == problem) & (directions["kind"] == kind)]
@@ -65,6 +67,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
             axes[row, column].set_ylim(-0.04 * top, 1.04 * top)
             for panel, measure in zip(axes[row, len(runs) :], ("negative", "uphill"), strict=True):
                 _draw_median(panel, of_run, measure, of_runs[run], context.labels[run])
+                panel.set_ylim(-0.04 * largest, 1.04 * largest)
         axes[row, -1].axhline(50, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
     titles = [f"{context.labels[run]}: ascending (%)" for run in runs]
     for panel, title in zip(axes[0], [*titles, "Negative eigenvalues (%)", "Work uphill (%)"], strict=True):
@@ -101,4 +104,3 @@ def _draw_median(axes: Axes, rows: pd.DataFrame, measure: str, style: RunStyle, 
     axes.plot(
         100 * middle.index, middle, color=style.color, marker=style.marker, linestyle=style.linestyle, label=label
     )
-    axes.set_ylim(-3, 63)

@@ -21,10 +21,10 @@ _INCHES_PER_ROW = 2.1
 def caption(context: Context) -> str:  # noqa: ARG001
     """Return what the figure shows."""
     return (
-        "Largest eigenvalue and trace of the training loss's Hessian at the end of training, against the gap between "
-        "validation and training loss: one marker per seed. The number is Spearman's rank correlation over all "
-        "networks of a panel. Diverged seeds and eigenvalues that did not converge are left out, and so are values "
-        "that are not positive."
+        "Largest eigenvalue and trace of the Hessian of the loss over some training images at the end of training, "
+        "against the gap between validation and training loss: one marker per seed. The number is Spearman's rank "
+        "correlation over all networks of a panel, seeds of one run among them. Diverged seeds and eigenvalues that "
+        "did not converge are left out, and so are values that are not positive."
     )
 
 
@@ -68,7 +68,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
             panel.xaxis.set_minor_formatter(NullFormatter())
         axes[row, 0].set_ylabel(f"{problem}:\nvalidation - training loss")
     handles = [Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle="none") for run in runs]
-    figure.legend(handles, [context.labels[run] for run in runs], loc="outside upper center", ncols=min(len(runs), 6))
+    figure.legend(handles, [context.labels[run] for run in runs], loc="outside upper center", ncols=min(len(runs), 5))
     write_note(figure, data_note(networks))
     return figure
 

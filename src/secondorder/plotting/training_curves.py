@@ -61,7 +61,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
         Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle=styles[run].linestyle)
         for run in runs
     ]
-    figure.legend(handles, [context.labels[run] for run in runs], loc="outside upper center", ncols=min(len(runs), 6))
+    figure.legend(handles, [context.labels[run] for run in runs], loc="outside upper center", ncols=min(len(runs), 5))
     write_note(figure, data_note(seeds))
     return figure
 

@@ -24,7 +24,8 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:  # noq
         cases=("passed", "size"),
         parameters=("parameters", "max"),
         rank=("rank", "max"),
-        **{error: (error, "max") for error in (*_ERRORS, "tolerance")},
+        **{error: (error, "max") for error in _ERRORS},
+        tolerance=("tolerance", "min"),
         passed=("passed", "sum"),
     ).reset_index()
     rows["hessian"] = rows["control"].where(rows["control"] != "", "closed form")

@@ -41,10 +41,10 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     shown = [f"newton {damping:g}" for damping in dampings] + others
     caption = (
         "Percentage of Hessians whose Newton direction goes up (its inner product with the gradient is positive), for "
-        "networks along training (budget: percentage spent): plain Newton at each damping, and each spectral "
-        "adjustment over all dampings. Uphill: percentage of the undamped Newton step's work along eigendirections "
-        "that is done against it by negative curvature; the step goes up above 50. Rank, negative eigenvalues and "
-        "uphill are medians."
+        "one network along its training (the first seed of each run; budget: percentage spent): plain Newton at each "
+        "damping, and each spectral adjustment over all dampings. Uphill: percentage of the undamped Newton step's "
+        "work along eigendirections that is done against it by negative curvature; the step goes up above 50. Rank, "
+        "negative eigenvalues and uphill are medians."
     )
     digits = {"budget": 0, "rank": 0, "negative": 0, "uphill": 1, **dict.fromkeys(shown, 1)}
     columns = ["problem", "optimizer", "budget", "hessian", "count", "rank", "negative", "uphill", *shown]
