@@ -859,3 +859,42 @@ def test_each_step_is_paid_alike():
             optimizer.step(problem.objective(), 1.0)
             spent.append(problem.work.gradient_equivalents)
         assert spent[3] - spent[2] == pytest.approx(spent[1])
+
+
+# A model that couples samples
+
+
+class Coupled(nn.Module):
+    """A perceptron whose samples see each other."""
+
+    def __init__(self, couple, activation):
+        super().__init__()
+        self.couple = couple
+        self.layers = perceptron(activation)
+
+    def forward(self, inputs):
+        return self.layers(self.couple(inputs))
+
+
+COUPLINGS = {
+    "centred": lambda inputs: inputs - inputs.mean(0),
+    "rolled": lambda inputs: inputs + inputs.roll(1, 0),
+}
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "krylov"])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
+def test_a_model_whose_hidden_units_couple_samples_is_refused(variant, activation):
+    def make():
+        centred = Coupled(COUPLINGS["centred"], activation)
+        return nn.Sequential(nn.Linear(FEATURES, FEATURES), centred)
+
+    with pytest.raises(CapabilityError, match=r"alone|wrong"):
+        Problem(make).step(variant)
+
+
+@pytest.mark.parametrize("variant", ["per_sample", "layerwise", "joint_gauss_newton"])
+@pytest.mark.parametrize("couple", ["centred", "rolled"])
+def test_a_model_whose_inputs_couple_samples_is_refused(variant, couple):
+    with pytest.raises(CapabilityError, match="another output when it is alone"):
+        Problem(partial(Coupled, COUPLINGS[couple], nn.ReLU)).step(variant)
