@@ -51,7 +51,7 @@ def check_layerwise(network: Network) -> None:
         if layer.coordinates == "direct" or layer.uses != 1:
             raise CapabilityError(
                 f"module {layer.name!r}: the layerwise form needs weights that a sample uses once, so dense layers; "
-                "use the joint Gauss-Newton form"
+                "use 'joint_gauss_newton'"
             )
 
 

@@ -314,8 +314,8 @@ class ExactNewton:
 
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> ExactNewton:
-    """Return exact Newton over ``parameters``."""
-    return ExactNewton(parameters, settings)
+    """Return exact Newton over ``parameters``, of which those that require no gradient are left alone."""
+    return ExactNewton((parameter for parameter in parameters if parameter.requires_grad), settings)
 
 
 def _check_per_sample(network: Network) -> None:
