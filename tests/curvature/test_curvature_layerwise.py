@@ -238,7 +238,7 @@ REFUSED = {
 def test_a_weight_that_a_sample_uses_otherwise_is_refused_by_name(model, module, dense_only):
     given = problem(model)
     network = take_apart(given.model, given.inputs, dense_only=dense_only)
-    with pytest.raises(CapabilityError, match=f"module '{module}': .*joint Gauss-Newton"):
+    with pytest.raises(CapabilityError, match=f"module '{module}': .*joint_gauss_newton"):
         check_layerwise(network)
     with pytest.raises(CapabilityError, match=f"module '{module}'"):
         layerwise_direction(network, given.loss, given.inputs, given.targets, 0.1)

@@ -613,7 +613,7 @@ def summed():
 # name: (variants, options of the problem, what the error says)
 REFUSED = {
     "convolution per sample": (["per_sample"], {"make": convolutional}, r"'1'.*'joint_gauss_newton'"),
-    "convolution layerwise": (["layerwise"], {"make": convolutional}, r"'1'.*dense layers.*Gauss-Newton"),
+    "convolution layerwise": (["layerwise"], {"make": convolutional}, r"'1'.*dense layers.*joint_gauss_newton"),
     "sequence layerwise": (["layerwise"], {"make": sequence}, r"'1'.*uses once"),
     "layer called twice layerwise": (["layerwise"], {"make": called_twice}, r"'0'.*uses once"),
     "penalty": (
