@@ -80,7 +80,7 @@ def test_resolve_prints_a_specification_as_json(capsys):
     specification = RunSpecification.from_mapping(json.loads(output.out))
     assert (specification.problem, specification.run, specification.optimizer) == ("mnist_mlp", "adam", "adam")
     assert specification.dataset == "mnist_5k"
-    assert specification.optimizer_settings["learning_rate"] == 0.001
+    assert specification.optimizer_settings["beta1"] == 0.9
     assert output.err == ""
 
 
@@ -130,7 +130,7 @@ def test_train_follows_a_specification_file(prepared, specification_file, tmp_pa
     arguments = ["--specification", str(specification_file), "--data", str(prepared), "--output", str(output)]
     assert main(["train", *arguments]) == 0
     files = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
-    assert files == ["checkpoints/seed_0.pt", "manifest.json", "metrics.parquet", "timing.parquet"]
+    assert files == ["checkpoints/seed_0.pt", "manifest.json", "metrics.parquet", "snapshots.npz", "timing.parquet"]
     assert json.loads((output / "manifest.json").read_text())["specification"]["batch_size"] == 500
     assert {"step", "evaluation", "final"} == set(pq.read_table(output / "metrics.parquet")["scope"].to_pylist())
 

@@ -477,6 +477,7 @@ def test_a_step_that_raises_the_objective_is_taken_back_with_its_momentum(varian
 @pytest.mark.parametrize("variant", ["per_sample", "joint_hessian"])
 def test_a_direction_that_ascends_is_taken_back(variant):
     # Small weights are near a saddle; on the way down from it plain Newton turns back up.
+    torch.manual_seed(0)
     layers = [nn.Linear(FEATURES, 2, bias=False), nn.Tanh(), nn.Linear(2, CLASSES, bias=False)]
     problem = Problem(lambda: nn.Sequential(*layers))
     vector_to_parameters(0.1 * problem.theta, problem.parameters)

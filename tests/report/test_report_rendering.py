@@ -178,6 +178,7 @@ def test_protocol_has_a_row_per_problem(render):
     problems = {
         "mnist_mlp": {**values, "runs": ["lbfgs"]},
         "mnist_lenet5": {**values, "budget_epochs": 2.5, "runs": ["adam", "sgd"]},
+        "mnist_mlp_narrow": None,
     }
     runs = [("mnist_mlp", "lbfgs"), ("mnist_lenet5", "sgd"), ("mnist_lenet5", "adam")]
     manifests = [manifest(specification={"problem": problem, "run": run}) for problem, run in runs]
@@ -347,7 +348,8 @@ def test_tuned_run_says_over_what_it_was_tuned(render, entry, words):
 
 
 def test_run_that_is_not_tuned_says_so(render):
-    page = render({"tuned": {"mnist_mlp": {"adam": TUNED}, "mnist_lenet5": {"sgd": TUNED}}}, tables={})
+    tuned = {"mnist_mlp": {"adam": TUNED, "sgd": None}, "mnist_lenet5": {"sgd": TUNED}}
+    page = render({"tuned": tuned}, tables={})
     assert re.findall(r"<td>(.*?)</td>", page)[-1] == "no"
 
 

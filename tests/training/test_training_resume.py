@@ -23,7 +23,8 @@ from secondorder.training import checkpoint
 from secondorder.training import run as run_module
 from secondorder.training.checkpoint import load_checkpoint, save_checkpoint
 
-ALL = pytest.mark.parametrize("optimizer", optim.available())
+# The network here has batch normalisation in training mode, which exact Newton refuses.
+ALL = pytest.mark.parametrize("optimizer", [name for name in optim.available() if name != "exact_newton"])
 
 
 def restless_network():
@@ -393,4 +394,4 @@ def test_no_temporary_files_stay_behind(run, dataset):
     interrupted(run, dataset, specification(), Listener(interrupt_at=3))
     run.train(dataset, specification())
     files = sorted(path.name for path in run.folder.rglob("*") if path.is_file())
-    assert files == ["manifest.json", "metrics.parquet", "seed_0.pt", "timing.parquet"]
+    assert files == ["manifest.json", "metrics.parquet", "seed_0.pt", "snapshots.npz", "timing.parquet"]

@@ -72,9 +72,10 @@ def curvature_descent(monkeypatch):
 
 
 @ALL
-def test_a_run_leaves_three_files_of_the_schema(run, dataset, optimizer):
+def test_a_run_leaves_four_files_two_of_them_of_the_schema(run, dataset, optimizer):
     run.train(dataset, specification(optimizer=optimizer, budget_epochs=1))
-    assert {path.name for path in run.file("").iterdir()} == {"metrics.parquet", "timing.parquet", "manifest.json"}
+    files = {path.name for path in run.file("").iterdir()}
+    assert files == {"metrics.parquet", "timing.parquet", "snapshots.npz", "manifest.json"}
     for name in ("metrics.parquet", "timing.parquet"):
         assert {field.name: str(field.type) for field in pq.read_schema(run.file(name))} == COLUMNS
 
@@ -372,7 +373,7 @@ def test_the_manifest_holds_the_digest_of_the_data(manifest_run, dataset):
 
 def test_the_manifest_holds_the_digests_of_the_other_files(manifest_run):
     run, manifest = manifest_run
-    names = ("metrics.parquet", "timing.parquet")
+    names = ("metrics.parquet", "timing.parquet", "snapshots.npz")
     assert manifest["files"] == {name: hashlib.sha256(run.file(name).read_bytes()).hexdigest() for name in names}
 
 

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 PACKAGE = "src/secondorder"
 RENDER_FIGURE = {"draw_figure": 1, "render_report": 1}
-AFTER_TRAINING = {"aggregate_metrics": 1, "draw_figure": 1, "write_table": 2, "render_report": 1}
+AFTER_TRAINING = {"aggregate_metrics": 1, "draw_figure": 1, "write_table": 3, "render_report": 1}
 
 
 def test_second_call_does_nothing(finished_project: Project) -> None:
@@ -51,7 +51,7 @@ def test_edit_of_an_optimizer_trains_that_one_only(edited: Callable[[str, str], 
             "runs={'adam': {'settings': {'learning_rate': 0.002}}}", {"train_run": 1, **AFTER_TRAINING}, id="a setting"
         ),
         pytest.param(
-            "runs={'adam': {'label': 'ADAM'}}", {"draw_figure": 1, "write_table": 2, "render_report": 1}, id="a label"
+            "runs={'adam': {'label': 'ADAM'}}", {"draw_figure": 1, "write_table": 3, "render_report": 1}, id="a label"
         ),
         pytest.param("seeds=3", {"train_run": 3, **AFTER_TRAINING}, id="a seed"),
         pytest.param("statistics={'confidence': 0.9}", AFTER_TRAINING, id="the confidence level"),
