@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -52,18 +52,19 @@ class ClosedFormHessians:
         targets: Targets, batch first.
         coupling: ``full``, or ``layerwise`` for the diagonal blocks of the layers (weight and bias together) alone.
         curvature: ``hessian``, or ``ggn`` for the generalized Gauss-Newton matrix Jᵀ (∇²_z L) J.
-        per_sample: Whether each sample is a group.
         same_function: Context in which every evaluation of the model is the same function, where dropout is in training
             mode.
         network: The model, where it has been taken apart already; the context is then the network's own.
-        check: Whether to check that the loss is one finite number.
+        check: Check the loss, and compare with a double-backward product; an optimizer does so at its first step.
 
     Raises:
         InputError: Inputs, targets, loss and parameters do not fit each other.
-        CapabilityError: The model has a layer or uses a parameter in a way that the closed form does not know; names
-            the module.
+        CapabilityError: The model has a layer or uses a parameter in a way that the closed form does not know, with the
+            module's name; or the closed form differs from a double-backward product.
         ConfigurationError: There is no such coupling or curvature.
     """
+
+    _per_sample: ClassVar[bool]
 
     def __init__(
         self,
@@ -71,13 +72,12 @@ class ClosedFormHessians:
         loss_fn: LossFunction,
         inputs: torch.Tensor,
         targets: torch.Tensor,
+        coupling: CouplingName = "full",
+        curvature: CurvatureName = "hessian",
         *,
-        coupling: CouplingName,
-        curvature: CurvatureName,
-        per_sample: bool,
-        same_function: SameFunction | None,
-        network: Network | None,
-        check: bool,
+        same_function: SameFunction | None = None,
+        network: Network | None = None,
+        check: bool = True,
     ) -> None:
         for name, value, known in (
             ("coupling", coupling, ("full", "layerwise")),
@@ -89,9 +89,11 @@ class ClosedFormHessians:
         if check:
             check_loss(self._network, loss_fn, inputs, targets)
         self._loss_fn, self._inputs, self._targets = loss_fn, inputs, targets
-        self._coupling, self._curvature, self._per_sample = coupling, curvature, per_sample
-        check_size(self._network, len(inputs), per_sample=per_sample)
+        self._coupling, self._curvature = coupling, curvature
+        check_size(self._network, len(inputs), per_sample=self._per_sample)
         self._parts = self._second_derivatives()
+        if check:
+            self._check()
 
     def _second_derivatives(self) -> ActivationHessian:
         layerwise = self._coupling == "layerwise"
@@ -256,9 +258,7 @@ class ClosedFormHessians:
         parameters = self._network.parameters
 
         def outputs() -> torch.Tensor:
-            with self._network.same_function():
-                evaluated: torch.Tensor = self._network.module(self._inputs)
-            return evaluated
+            return self._network.outputs(self._inputs)
 
         with torch.enable_grad(), explained_derivatives():
             if self._curvature == "ggn":
@@ -336,49 +336,10 @@ class ExactHessian(ClosedFormHessians):
     P × r matrix is formed by :meth:`dense` alone. The closed form is compared with a double-backward product when it is
     made, so a model it does not describe is refused.
 
-    Args:
-        model: See :class:`ClosedFormHessians`; parameters that do not require gradients are left out.
-        loss_fn: See there.
-        inputs: See there.
-        targets: See there.
-        coupling: See there.
-        curvature: See there.
-        same_function: See there.
-        network: See there.
-        check: Check the loss, and compare with a double-backward product; an optimizer does so at its first step.
-
-    Raises:
-        InputError: See there.
-        CapabilityError: See there, and where the closed form differs from a double-backward product.
+    It is made as :class:`ClosedFormHessians` says; parameters that do not require gradients are left out.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        loss_fn: LossFunction,
-        inputs: torch.Tensor,
-        targets: torch.Tensor,
-        coupling: CouplingName = "full",
-        curvature: CurvatureName = "hessian",
-        *,
-        same_function: SameFunction | None = None,
-        network: Network | None = None,
-        check: bool = True,
-    ) -> None:
-        super().__init__(
-            model,
-            loss_fn,
-            inputs,
-            targets,
-            coupling=coupling,
-            curvature=curvature,
-            per_sample=False,
-            same_function=same_function,
-            network=network,
-            check=check,
-        )
-        if check:
-            self._check()
+    _per_sample = False
 
     @property
     def loss(self) -> torch.Tensor:
@@ -448,8 +409,7 @@ class ExactHessian(ClosedFormHessians):
         inside = divisor(values[0], adjustment, damping, weight_decay)
         gradient = self.gradient if gradient is None else self._checked_vector(gradient)
         if weight_decay:
-            parameters = torch.cat([parameter.detach().flatten() for parameter in self._network.parameters])
-            gradient = gradient + weight_decay * parameters
+            gradient = gradient + weight_decay * self._network.parameter_vector()
         coordinates = self._coordinates_of(gradient[None])[0]
         basis = vectors[0]
         outside = weight_decay + damping
@@ -516,48 +476,16 @@ class PerSampleHessians(ClosedFormHessians):
 
     All samples are treated at once, without a loop over them.
 
-    Args:
-        model: See :class:`ClosedFormHessians`.
-        loss_fn: See there.
-        inputs: See there.
-        targets: See there.
-        coupling: See there.
-        curvature: See there.
-        same_function: See there.
-        network: See there.
-        check: Check the losses, that samples do not see each other, and compare the sum of all samples' products with
-            double backward, as :class:`ExactHessian` does.
+    They are made as :class:`ClosedFormHessians` says. The check also looks at each sample's loss and at whether samples
+    see each other, and compares the sum of all samples' products.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        loss_fn: LossFunction,
-        inputs: torch.Tensor,
-        targets: torch.Tensor,
-        coupling: CouplingName = "full",
-        curvature: CurvatureName = "hessian",
-        *,
-        same_function: SameFunction | None = None,
-        network: Network | None = None,
-        check: bool = True,
-    ) -> None:
-        super().__init__(
-            model,
-            loss_fn,
-            inputs,
-            targets,
-            coupling=coupling,
-            curvature=curvature,
-            per_sample=True,
-            same_function=same_function,
-            network=network,
-            check=check,
-        )
-        if check:
-            self._check_losses()
-            check_samples_apart(self._network, self._inputs)
-            self._check()
+    _per_sample = True
+
+    def _check(self) -> None:
+        self._check_losses()
+        check_samples_apart(self._network, self._inputs)
+        super()._check()
 
     def _check_losses(self) -> None:
         wrong = torch.nonzero(~torch.isfinite(self.losses)).flatten().tolist()
@@ -596,13 +524,14 @@ class PerSampleHessians(ClosedFormHessians):
         inside = divisor(values, adjustment, damping, weight_decay)
         coordinates = self._own_gradient()
         outside = weight_decay + damping
-        if not weight_decay:
-            step = (vectors @ divide((vectors.mT @ coordinates[..., None])[..., 0], inside, outside)[..., None])[..., 0]
-            return -self._mean_vector_of(step)
-        parameters = torch.cat([parameter.detach().flatten() for parameter in self._network.parameters])
-        decayed = weight_decay * self._coordinates_of(parameters.expand(len(values), -1))
-        coordinates = coordinates + decayed
+        decayed = None
+        if weight_decay:
+            parameters = self._network.parameter_vector()
+            decayed = weight_decay * self._coordinates_of(parameters.expand(len(values), -1))
+            coordinates = coordinates + decayed
         step = (vectors @ divide((vectors.mT @ coordinates[..., None])[..., 0], inside, outside)[..., None])[..., 0]
+        if decayed is None:
+            return -self._mean_vector_of(step)
         return -(self._mean_vector_of(step - decayed / outside) + weight_decay * parameters / outside)
 
     def directional_derivatives(self, damping: float, adjustment: AdjustmentName = "newton") -> torch.Tensor:

@@ -201,8 +201,7 @@ def _other_gradient(
     """Return w, what the objective's gradient holds besides J̃ᵀq; None for nothing."""
     other = None
     if weight_decay or penalty:
-        parameters = torch.cat([parameter.detach().flatten() for parameter in jacobian.network.parameters])
-        other = regularization * parameters
+        other = regularization * jacobian.network.parameter_vector()
     if jacobian.factors.remainder is not None:
         raise CapabilityError(
             "the loss has a gradient where it has no curvature, which the Gauss-Newton form does not reach; use "

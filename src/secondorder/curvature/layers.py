@@ -127,6 +127,16 @@ class Network:
         """P."""
         return sum(parameter.numel() for parameter in self.parameters)
 
+    def parameter_vector(self) -> torch.Tensor:
+        """Return θ, shape [P], without a graph."""
+        return torch.cat([parameter.detach().flatten() for parameter in self.parameters])
+
+    def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what the module makes of ``inputs``, as the same function each time."""
+        with self.same_function():
+            evaluated: torch.Tensor = self.module(inputs)
+        return evaluated
+
     @property
     def multiplications(self) -> int:
         """Multiplications of a forward pass over one sample; a gradient takes three times as many."""

@@ -139,13 +139,12 @@ def _piecewise_linear_direction(
     step = -assembled(jacobian.network, matrices, jacobian.direct[0, 0], jacobian.direct[0, 0])
     if not weight_decay:
         return step
-    parameters = torch.cat([parameter.detach().flatten() for parameter in jacobian.network.parameters])
-    return step - (weight_decay / rho) * parameters
+    return step - (weight_decay / rho) * jacobian.network.parameter_vector()
 
 
 def _of_decay(jacobian: OutputJacobian, small: torch.Tensor, tau: torch.Tensor | None, root: float) -> torch.Tensor:
     """Return (I + τS) J̃ W h̃ of every layer and sample, shape [L, B, C, 1]."""
-    parameters = torch.cat([parameter.detach().flatten() for parameter in jacobian.network.parameters])
+    parameters = jacobian.network.parameter_vector()
     moved = torch.stack([_moved(layer, layer_matrix(parameters, layer.layer)) for layer in jacobian.layers])[..., None]
     moved = root * moved
     return moved if tau is None else moved + tau * (small @ moved)

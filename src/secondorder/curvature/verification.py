@@ -45,12 +45,12 @@ def check_samples_apart(network: Network, inputs: torch.Tensor) -> None:
     """
     if network.random or len(inputs) == 1:
         return
-    with torch.no_grad(), network.same_function():
-        together = network.module(inputs)
+    with torch.no_grad():
+        together = network.outputs(inputs)
     for index in (0, len(inputs) - 1):
-        with torch.no_grad(), network.same_function():
+        with torch.no_grad():
             try:
-                alone = network.module(inputs[index : index + 1])[0]
+                alone = network.outputs(inputs[index : index + 1])[0]
             except RuntimeError as error:
                 if is_out_of_memory(error):
                     raise
@@ -72,17 +72,14 @@ def check_jacobian(
     """
     network = jacobian.network
 
-    def outputs() -> torch.Tensor:
-        with network.same_function():
-            evaluated: torch.Tensor = network.module(inputs)
-        return evaluated
-
     like = jacobian.factors.residual
     generator = torch.Generator().manual_seed(0)
     vector = (torch.rand(network.parameter_count, generator=generator) - 0.5).to(like)
     closed = jacobian.pulled_back(jacobian.applied(vector))
     with torch.enable_grad():
-        product = gauss_newton_product(outputs, lambda z: loss_fn(z, targets), network.parameters, vector)
+        product = gauss_newton_product(
+            lambda: network.outputs(inputs), lambda z: loss_fn(z, targets), network.parameters, vector
+        )
     error, size = float((closed - product).norm()), float(product.norm())
     # What is not finite is said by the step that follows.
     if not math.isfinite(error) or error <= _SAME_PRODUCT[like.dtype] * size:
@@ -116,17 +113,13 @@ def rounding_of_a_product(
         vector: What the Hessian is multiplied by, shape [P].
         per_sample: Whether each sample has the loss of a batch of itself alone.
     """
-
-    def outputs() -> torch.Tensor:
-        with network.same_function():
-            evaluated: torch.Tensor = network.module(inputs)
-        return evaluated
-
     with torch.enable_grad(), explained_derivatives():
-        zeros = torch.zeros_like(outputs())
+        zeros = torch.zeros_like(network.outputs(inputs))
         curved = output_hessian(zeros, loss_fn, targets, per_sample=per_sample)
         weights = curved.abs().amax((1, 2)).nan_to_num(0, 0, 0).reshape(-1, *[1] * (zeros.ndim - 1))
-        product = gauss_newton_product(outputs, lambda z: (weights * z * z).sum() / 2, network.parameters, vector)
+        product = gauss_newton_product(
+            lambda: network.outputs(inputs), lambda z: (weights * z * z).sum() / 2, network.parameters, vector
+        )
     rounding: float = _ROUNDINGS * torch.finfo(vector.dtype).eps * float(product.norm())
     return rounding
 
@@ -159,8 +152,8 @@ def suspicion(network: Network, inputs: torch.Tensor) -> str:
     for name, module in model.named_modules():
         compare(name or type(model).__name__, module)
     try:
-        with torch.no_grad(), network.same_function():
-            model(inputs)
+        with torch.no_grad():
+            network.outputs(inputs)
     finally:
         for handle in handles:
             handle.remove()

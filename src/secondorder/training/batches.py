@@ -9,6 +9,12 @@ from secondorder.problems.problem import Augmentation
 from secondorder.training.randomness import stream_seed
 
 
+def evenly_spaced(count: int, total: int) -> torch.Tensor:
+    """Return ``count`` different indices below ``total``, evenly spaced; all of them where there are fewer."""
+    count = min(count, total)
+    return torch.arange(count) * total // count
+
+
 class DeviceSplit:
     """One split of a dataset, kept on the device as uint8 and normalised by the batch.
 

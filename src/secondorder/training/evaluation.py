@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from secondorder.problems.problem import Loss
-from secondorder.training.batches import DeviceSplit
+from secondorder.training.batches import DeviceSplit, evenly_spaced
 
 _BATCH_SIZE = 1000
 TRAINING_SAMPLES = 10_000
@@ -22,8 +22,8 @@ def evaluate(model: nn.Module, loss: Loss, split: DeviceSplit, samples: int | No
     """
     was_training = model.training
     model.eval()
-    count = len(split) if samples is None else min(samples, len(split))
-    indices = torch.arange(count, device=split.images.device) * len(split) // count
+    indices = evenly_spaced(len(split) if samples is None else samples, len(split)).to(split.images.device)
+    count = len(indices)
     total_loss = torch.zeros((), dtype=torch.float64, device=split.images.device)
     correct = torch.zeros((), dtype=torch.int64, device=split.images.device)
     for chosen in torch.split(indices, _BATCH_SIZE):

@@ -25,9 +25,9 @@ from torch import nn
 from secondorder.curvature.adjustments import ADJUSTMENTS, AdjustmentName
 from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.errors import ResultError
+from secondorder.problems.activations import ACTIVATIONS, ActivationName
 from secondorder.validation.dense import DenseHessian, dense_hessian
 from secondorder.validation.networks import (
-    ACTIVATIONS,
     LOSSES,
     NETWORKS,
     fit,
@@ -39,7 +39,6 @@ from secondorder.validation.networks import (
 STRICTEST_TOLERANCE = 1e-12
 DAMPING = 0.01
 WEIGHT_DECAYS = (0.0, 0.001)
-_CERTIFIED = 10
 _SMALLEST_FLIPPED = 1e-6
 _EPSILON = torch.finfo(torch.float64).eps
 
@@ -57,14 +56,14 @@ class Case:
 
     Attributes:
         network: Name in :data:`~secondorder.validation.networks.NETWORKS`.
-        activation: Name in :data:`~secondorder.validation.networks.ACTIVATIONS`.
+        activation: Name in :data:`~secondorder.problems.activations.ACTIVATIONS`.
         loss: Name in :data:`~secondorder.validation.networks.LOSSES`.
         samples: Samples in the batch.
         fitted: 1 − p_y to train the network to on its samples first; None for a fresh network.
     """
 
     network: str
-    activation: str
+    activation: ActivationName
     loss: str
     samples: int
     fitted: float | None = None
@@ -240,7 +239,7 @@ def claim_of(exact: ExactHessian) -> Claim:
         eigenvalues=exact.eigenvalues(),
         matrix=exact.dense(),
         directions=directions,
-        certificate=exact.certificate(min(_CERTIFIED, exact.rank)).relative,
+        certificate=exact.certificate().relative,
     )
 
 

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from secondorder.data.dataset import Dataset
 from secondorder.errors import ResultError
-from secondorder.training.batches import DeviceSplit
+from secondorder.problems.activations import ACTIVATIONS, ActivationName
+from secondorder.training.batches import DeviceSplit, evenly_spaced
 
 SIDE = 8
 """Pixels along each side of the images."""
@@ -16,13 +17,6 @@ SIDE = 8
 CLASSES = 10
 _FIT_STEP = 0.02
 _FIT_STEPS = 5000
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-    "softplus": nn.Softplus,
-}
 
 
 def small_images(dataset: Dataset, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,13 +43,7 @@ def training_samples(dataset: Dataset, indices: torch.Tensor) -> tuple[torch.Ten
     return split.normalise(images).double(), labels
 
 
-def evenly_spaced(count: int, total: int) -> torch.Tensor:
-    """Return ``count`` different indices below ``total``, evenly spaced; all of them where there are fewer."""
-    count = min(count, total)
-    return torch.arange(count) * total // count
-
-
-def perceptron(hidden: Sequence[int], activation: str) -> nn.Module:
+def perceptron(hidden: Sequence[int], activation: ActivationName) -> nn.Module:
     """Return a perceptron on the images, with an activation after each hidden layer."""
     layers: list[nn.Module] = [nn.Flatten()]
     width = SIDE * SIDE
@@ -65,7 +53,7 @@ def perceptron(hidden: Sequence[int], activation: str) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(width, CLASSES)).double()
 
 
-def convolutional(hidden: Sequence[int], activation: str) -> nn.Module:
+def convolutional(hidden: Sequence[int], activation: ActivationName) -> nn.Module:
     """Return a network of two convolutions, max- and average-pooling and two dense layers on the images.
 
     Args:
@@ -86,7 +74,7 @@ def convolutional(hidden: Sequence[int], activation: str) -> nn.Module:
     ).double()
 
 
-NETWORKS: dict[str, Callable[[Sequence[int], str], nn.Module]] = {
+NETWORKS: dict[str, Callable[[Sequence[int], ActivationName], nn.Module]] = {
     "perceptron": perceptron,
     "convolutional": convolutional,
 }

@@ -15,9 +15,9 @@ from torch import nn
 from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.curvature.products import double_backward
 from secondorder.problems.problem import Loss
+from secondorder.training.batches import evenly_spaced
 from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
 from secondorder.training.seed import Splits
-from secondorder.validation.networks import evenly_spaced
 from secondorder.validation.trained import TrainedNetwork, TrainedRun
 
 _CHUNK = 100

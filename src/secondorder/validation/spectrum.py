@@ -7,8 +7,6 @@ import pandas as pd
 from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.validation.trained import Probe, TrainedNetwork
 
-_CERTIFIED = 10
-
 
 def track_spectrum(networks: Iterable[TrainedNetwork], probes: Sequence[Probe]) -> pd.DataFrame:
     """Return all eigenvalues that the closed form finds, of the loss without the penalty, in float64.
@@ -34,7 +32,7 @@ def track_spectrum(networks: Iterable[TrainedNetwork], probes: Sequence[Probe]) 
                 "samples": len(probe.inputs),
                 "rank": exact.rank,
                 "parameters": exact.parameter_count,
-                "certificate": exact.certificate(min(_CERTIFIED, exact.rank)).relative,
+                "certificate": exact.certificate().relative,
             }
             eigenvalues = exact.eigenvalues().numpy()
             frame = pd.DataFrame({"index": range(len(eigenvalues)), "eigenvalue": eigenvalues})

@@ -11,11 +11,12 @@ from torch import nn
 from secondorder.data.dataset import Dataset
 from secondorder.problems.problem import Loss
 from secondorder.statistics.collection import checked_manifest, expected_runs
+from secondorder.training.batches import evenly_spaced
 from secondorder.training.layout import SNAPSHOTS
 from secondorder.training.networks import build_problem, rebuild_network
 from secondorder.training.snapshots import list_snapshots, load_snapshot
 from secondorder.training.specification import RunSpecification
-from secondorder.validation.networks import evenly_spaced, training_samples
+from secondorder.validation.networks import training_samples
 
 
 @dataclass(frozen=True)
