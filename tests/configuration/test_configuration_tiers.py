@@ -149,7 +149,7 @@ def test_problem_trains_every_run_in_the_order_of_the_runs():
 def test_problem_may_choose_runs_and_keeps_their_order():
     configuration = loaded(problems={"mnist_mlp": {"runs": ["adam", "sgd"]}})
     assert runs_of(configuration, "mnist_mlp") == ["sgd", "adam"]
-    assert runs_of(configuration, "mnist_mlp_narrow") == list(configuration.runs)
+    assert runs_of(configuration, "mnist_mlp_narrow") == list(configuration.all_runs)
 
 
 def test_problem_may_leave_runs_out():

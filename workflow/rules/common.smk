@@ -110,24 +110,41 @@ def exist(names, problem=None):
     return all(problem in listed if problem else listed for listed in available)
 
 
-def figure_name(kind, problem=None):
-    """Return the name of a figure: its module's, followed by the problem where it is drawn for each."""
-    return f"{kind}_{problem}" if problem else kind
+def figure_name(kind, problem=None, study=None):
+    """Return the name of a figure: its module's, followed by the problem and the study where it is drawn for each."""
+    return "_".join(filter(None, (kind, problem, study)))
 
 
-def presentation_context(problem=None):
+def presentation_context(problem=None, study=None):
     """Return what figures and tables are told besides their numbers, as plain values."""
-    return context_of(CONFIGURATION, problem).to_mapping()
+    return context_of(CONFIGURATION, problem, study).to_mapping()
 
 
-# Every figure by name, with its module and, where it is drawn for each problem, the problem.
+# Every study on every problem that makes it.
+STUDIES = [
+    (problem, study) for problem in CONFIGURATION.problems for study in resolution.studies_of(CONFIGURATION, problem)
+]
+
+
+def subjects(section):
+    """Return the problems and studies that a figure is drawn for; None where it is drawn for none in particular."""
+    if section.per_study:
+        return STUDIES
+    return [(problem, None) for problem in (CONFIGURATION.problems if section.per_problem else [None])]
+
+
+# Every figure by name, with its module and the problem and the study that it is drawn for.
 FIGURES = {
-    figure_name(kind, problem): (kind, problem)
+    figure_name(kind, problem, study): (kind, problem, study)
     for kind, section in CONFIGURATION.figures.items()
-    for problem in (CONFIGURATION.problems if section.per_problem else [None])
+    for problem, study in subjects(section)
     if exist(section.reads, problem)
 }
-TABLES = [name for name, section in CONFIGURATION.tables.items() if exist(section.reads)]
+TABLES = [
+    name
+    for name, section in CONFIGURATION.tables.items()
+    if exist(section.reads) and (STUDIES or not section.of_studies)
+]
 TABLES_READ = sorted({read for name in TABLES for read in CONFIGURATION.tables[name].reads})
 
 
@@ -175,7 +192,7 @@ def run_specification(wildcards):
 def run_code(wildcards):
     """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
     problem_file = resolution.module_of(CONFIGURATION, wildcards.problem)
-    return training_code(problem_file, CONFIGURATION.runs[wildcards.run].optimizer)
+    return training_code(problem_file, CONFIGURATION.all_runs[wildcards.run].optimizer)
 
 
 def tuning_folder(problem, run):
@@ -284,14 +301,14 @@ def figure_kind(wildcards):
 
 def figure_tables(wildcards):
     """Return the aggregated tables that a figure reads."""
-    kind, problem = FIGURES[wildcards.name]
+    kind, problem, _ = FIGURES[wildcards.name]
     reads = CONFIGURATION.figures[kind].reads
     return table_paths(reads, problem)
 
 
 def figure_context(wildcards):
     """Return what a figure is told besides its numbers."""
-    return presentation_context(FIGURES[wildcards.name][1])
+    return presentation_context(*FIGURES[wildcards.name][1:])
 
 
 def figure_module_digest(kind):

@@ -14,13 +14,13 @@ rule render_report:
         "../../environment.yml"
     params:
         configuration=CONFIGURATION.model_dump(mode="json"),
-        figures={name: [kind, presentation_context(problem)] for name, (kind, problem) in FIGURES.items()},
+        figures={name: [kind, presentation_context(*subject)] for name, (kind, *subject) in FIGURES.items()},
         context=presentation_context(),
         reads=TABLES_READ,
         tables=TABLES,
         code=[
             code_digest("secondorder.report.rendering", *(f"{tables.__name__}.{name}" for name in TABLES)),
-            [figure_module_digest(kind) for kind, _ in FIGURES.values()],
+            [figure_module_digest(kind) for kind, *_ in FIGURES.values()],
             data_files_digest(TEMPLATES.iterdir()),
         ],
     script:

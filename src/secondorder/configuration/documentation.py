@@ -36,6 +36,8 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`runs.<run>`", models.RunSection),
     ("`runs.<run>.search.<setting>`", models.RangeSection),
     ("`runs.<run>.schedule`", models.ScheduleSection),
+    ("`studies.<study>`", models.StudySection),
+    ("`studies.<study>.runs.<run>`", models.VariantSection),
     ("`problems.<problem>`", models.ProblemSection),
     ("`problems.<problem>.overrides.<run>`", models.OverrideSection),
     ("`curvature`", models.CurvatureSection),

@@ -107,6 +107,8 @@ def _not_replaced(values: Mapping[str, Any], layer: Mapping[str, Any], problem: 
         return tuned
     section = _at(layer, "runs", run)
     given = {*_at(section, "settings"), *_at(layer, "problems", problem, "overrides", run, "settings")}
+    for study in _at(layer, "studies"):
+        given |= {*_at(layer, "studies", study, "runs", run, "settings")}
     settings = {name: value for name, value in tuned["settings"].items() if name not in given}
     optimizer = _at(values, "runs", run).get("optimizer")
     if not settings or section.get("optimizer", optimizer) != optimizer:

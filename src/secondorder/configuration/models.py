@@ -110,6 +110,27 @@ class RunSection(Section):
     )
 
 
+class VariantSection(Section):
+    """What one run of a study changes in the run that the study varies."""
+
+    label: str | None = Field(None, description="Name in figures; the variant's own name when absent.")
+    batch_size: int | None = Field(None, ge=1, description="Replaces the varied run's batch size.")
+    settings: SettingValues = Field(
+        {}, description="Replace the varied run's settings of the same names, and are not searched."
+    )
+
+
+class StudySection(Section):
+    """A study: runs that each change one thing of another run, on the problems that list the study."""
+
+    label: str = Field(description="Name in figures and tables.")
+    varies: Name = Field(description="The run, one of `runs`, that the study's own runs vary and are shown beside.")
+    runs: dict[Name, VariantSection] = Field(
+        min_length=1,
+        description="Its runs by name. Each searches what the varied run searches, but for the settings it gives.",
+    )
+
+
 class OverrideSection(Section):
     """What one problem changes in one run."""
 
@@ -147,6 +168,9 @@ class ProblemSection(Section):
         [],
         description="Runs not to train, such as methods that cannot. It or `runs` is given, not both; the later one "
         "replaces the other.",
+    )
+    studies: list[Name] = Field(
+        [], description="Studies whose runs to train too; one whose varied run is not trained here is left out."
     )
     curvature: list[Literal["spectrum", "directions", "sharpness"]] = Field(
         ["sharpness"],
@@ -240,6 +264,9 @@ class FigureSection(Section):
         min_length=1, description="Aggregated tables that it reads, or tables of the curvature stage."
     )
     per_problem: bool = Field(False, description="Draw one for each problem, named `<figure>_<problem>`.")
+    per_study: bool = Field(
+        False, description="Draw one for each study on each problem, named `<figure>_<problem>_<study>`."
+    )
 
 
 class TableSection(Section):
@@ -248,6 +275,7 @@ class TableSection(Section):
     reads: list[Name] = Field(
         min_length=1, description="Aggregated tables that it reads, or tables of the curvature stage."
     )
+    of_studies: bool = Field(False, description="Write it only where a problem makes a study.")
 
 
 class Configuration(Section):
@@ -287,6 +315,7 @@ class Configuration(Section):
     curvature: CurvatureSection = Field(CurvatureSection(), description="Checks of the exact Hessian, and its use.")
     tuning: TuningSection = Field(TuningSection(), description="How searched settings are chosen.")
     runs: dict[Name, RunSection] = Field(min_length=1, description="All runs by name, in the order figures show them.")
+    studies: dict[Name, StudySection] = Field({}, description="Studies that vary a run, by name.")
     problems: dict[Name, ProblemSection] = Field(min_length=1, description="The problems of this tier by name.")
     figures: dict[Name, FigureSection] = Field({}, description="Figures to draw, in the order of the report.")
     tables: dict[Name, TableSection] = Field({}, description="Tables to write, in the order of the report.")
@@ -328,6 +357,29 @@ class Configuration(Section):
         return seeds
 
     @property
+    def all_runs(self) -> dict[str, RunSection]:
+        """All runs by name, those of the studies after the others, with what they take from the run they vary."""
+        variants = {
+            name: varied(self.runs[study.varies], variant)
+            for study in self.studies.values()
+            for name, variant in study.runs.items()
+            if study.varies in self.runs
+        }
+        return {**self.runs, **variants}
+
+    @property
     def seed_list(self) -> list[int]:
         """The seeds, written out."""
         return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+
+def varied(run: RunSection, variant: VariantSection) -> RunSection:
+    """Return a run with what a variant changes in it; what the variant sets is not searched."""
+    return run.model_copy(
+        update={
+            "label": variant.label,
+            "batch_size": variant.batch_size or run.batch_size,
+            "settings": {**run.settings, **variant.settings},
+            "search": {name: given for name, given in run.search.items() if name not in variant.settings},
+        }
+    )

@@ -18,7 +18,23 @@ from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM
 
 
 def runs_of(configuration: Configuration, problem: str) -> list[str]:
-    """Return the names of the runs that are trained on a problem, in the order of the configuration's ``runs``."""
+    """Return the names of the runs that are trained on a problem, in the order of the configuration.
+
+    They are the problem's own choice of ``runs``, and then those of its studies.
+    """
+    section = configuration.problems[problem]
+    variants = [run for study in studies_of(configuration, problem) for run in configuration.studies[study].runs]
+    return _main_runs_of(configuration, problem) + [run for run in variants if run not in section.without]
+
+
+def studies_of(configuration: Configuration, problem: str) -> list[str]:
+    """Return the studies that are made on a problem: those it lists, if it trains the run that they vary."""
+    trained = _main_runs_of(configuration, problem)
+    listed = configuration.problems[problem].studies
+    return [name for name, study in configuration.studies.items() if name in listed and study.varies in trained]
+
+
+def _main_runs_of(configuration: Configuration, problem: str) -> list[str]:
     section = configuration.problems[problem]
     chosen = configuration.runs if section.runs is None else section.runs
     return [run for run in configuration.runs if run in chosen and run not in section.without]
@@ -82,7 +98,7 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
     if run not in runs_of(configuration, problem):
         raise unknown_name(f"problems.{problem}.runs", "run", run, runs_of(configuration, problem))
     section = configuration.problems[problem]
-    chosen = configuration.runs[run]
+    chosen = configuration.all_runs[run]
     override = section.overrides.get(run)
     schedule = (override.schedule if override else None) or chosen.schedule
     module = module_of(configuration, problem)
@@ -114,7 +130,8 @@ def check_names_and_settings(configuration: Configuration) -> None:
     Raises:
         ConfigurationError: In one line, the key, what was given and what is allowed.
     """
-    for run, chosen in configuration.runs.items():
+    _check_studies(configuration)
+    for run, chosen in configuration.all_runs.items():
         if chosen.optimizer not in optim.available():
             raise unknown_name(f"runs.{run}.optimizer", "optimizer", chosen.optimizer, optim.available())
         resolve_settings(optim.load(chosen.optimizer).Settings, chosen.settings, ["runs", run, "settings"])
@@ -128,6 +145,17 @@ def check_names_and_settings(configuration: Configuration) -> None:
     _check_curvature(configuration)
 
 
+def _check_studies(configuration: Configuration) -> None:
+    named = set(configuration.runs)
+    for name, study in configuration.studies.items():
+        if study.varies not in configuration.runs:
+            raise unknown_name(f"studies.{name}.varies", "run", study.varies, configuration.runs)
+        for run in study.runs:
+            if run in named:
+                raise ConfigurationError(f"studies.{name}.runs.{run}: there is such a run already; choose another name")
+            named.add(run)
+
+
 def _check_curvature(configuration: Configuration) -> None:
     section = configuration.curvature
     last = configuration.snapshots[-1] if configuration.snapshots else 1
@@ -139,8 +167,8 @@ def _check_curvature(configuration: Configuration) -> None:
     if section.dataset not in DATASETS:
         raise unknown_name("curvature.dataset", "dataset", section.dataset, DATASETS)
     for run in section.runs or []:
-        if run not in configuration.runs:
-            raise unknown_name("curvature.runs", "run", run, configuration.runs)
+        if run not in configuration.all_runs:
+            raise unknown_name("curvature.runs", "run", run, configuration.all_runs)
     images = DATASETS[section.dataset].train_size
     if max(section.exact_hessian.samples) > images:
         raise ConfigurationError(
@@ -168,10 +196,17 @@ def _check_problem(configuration: Configuration, problem: str) -> None:
     offered = problems.load(module).DATASETS
     if dataset_of(configuration, problem) not in offered:
         raise unknown_name(f"problems.{problem}.dataset", "dataset for it called", str(section.dataset), offered)
-    for key, named in (("runs", section.runs or []), ("without", section.without), ("overrides", section.overrides)):
+    for key, named, known in (
+        ("runs", section.runs or [], configuration.runs),
+        ("without", section.without, configuration.all_runs),
+        ("overrides", section.overrides, configuration.all_runs),
+    ):
         for run in named:
-            if run not in configuration.runs:
-                raise unknown_name(f"problems.{problem}.{key}", "run", run, configuration.runs)
+            if run not in known:
+                raise unknown_name(f"problems.{problem}.{key}", "run", run, known)
+    for study in section.studies:
+        if study not in configuration.studies:
+            raise unknown_name(f"problems.{problem}.studies", "study", study, configuration.studies)
     if section.runs is not None and section.without:
         raise ConfigurationError(
             f"problems.{problem}.without: stands beside `runs`; take one of the two away with null"
@@ -193,7 +228,7 @@ def _check_problem(configuration: Configuration, problem: str) -> None:
 
 def _optimizer_settings(configuration: Configuration, problem: str, run: str) -> dict[str, Any]:
     """Return all settings of a run's optimizer, with what the problem overrides."""
-    chosen, override = configuration.runs[run], configuration.problems[problem].overrides.get(run)
+    chosen, override = configuration.all_runs[run], configuration.problems[problem].overrides.get(run)
     declared = optim.load(chosen.optimizer).Settings
     values, key = chosen.settings, ["runs", run, "settings"]
     if override is not None:

@@ -12,8 +12,8 @@ from secondorder.tuning.search import Range, Search, draw_trials
 
 
 def searched_runs(configuration: Configuration, problem: str) -> list[str]:
-    """Return the names of the runs that are tuned on a problem, in the order of the configuration's ``runs``."""
-    return [run for run in runs_of(configuration, problem) if configuration.runs[run].search]
+    """Return the names of the runs that are tuned on a problem, in the order of :func:`runs_of`."""
+    return [run for run in runs_of(configuration, problem) if configuration.all_runs[run].search]
 
 
 def search_of(configuration: Configuration, problem: str, run: str) -> Search:
@@ -26,7 +26,7 @@ def search_of(configuration: Configuration, problem: str, run: str) -> Search:
     specification = run_specification(untuned, problem, run)
     ranges = _ranges(configuration, run)
     if not ranges:
-        tuned = [name for name, section in configuration.runs.items() if section.search]
+        tuned = [name for name, section in configuration.all_runs.items() if section.search]
         raise unknown_name(f"runs.{run}.search", "search of the run", run, tuned)
     fixed = {name: value for name, value in specification.optimizer_settings.items() if name not in ranges}
     search = Search(
@@ -58,7 +58,7 @@ def check_searches(configuration: Configuration) -> None:
             f"tuning.training_seed: given {seed}, one of `seeds`; give another, so that what is chosen with it is "
             "measured on fresh ones"
         )
-    for run, section in configuration.runs.items():
+    for run, section in configuration.all_runs.items():
         declared = optim.load(section.optimizer).Settings
         for name, given in section.search.items():
             _check_range(declared, section.settings, ["runs", run, "search"], name, given)
@@ -79,7 +79,7 @@ def _check_range(declared: type[Any], settings: dict[str, Any], key: list[str], 
 
 
 def _ranges(configuration: Configuration, run: str) -> dict[str, Range]:
-    section = configuration.runs[run]
+    section = configuration.all_runs[run]
     hints = get_type_hints(optim.load(section.optimizer).Settings)
     return {
         name: Range(given.low, given.high, given.scale, whole=hints[name] is int)

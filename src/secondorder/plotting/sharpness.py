@@ -35,10 +35,10 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
         tables: The table ``sharpness``.
         context: Gives labels.
     """
-    networks = tables["sharpness"]
+    networks = context.of_main_runs(tables["sharpness"])
     problems = list(networks["problem"].unique())
-    runs = [run for run in context.labels if run in set(networks["run"])]
-    styles = run_styles(list(context.labels))
+    runs = [run for run in context.main_runs if run in set(networks["run"])]
+    styles = run_styles(context.main_runs)
     figure, axes = plt.subplots(
         len(problems),
         len(_COLUMNS),

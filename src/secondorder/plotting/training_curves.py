@@ -43,8 +43,8 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     """
     curves = tables["curves"][tables["curves"]["problem"] == context.problem]
     seeds = tables["seeds"][tables["seeds"]["problem"] == context.problem]
-    styles = run_styles(list(context.labels))
-    runs = [run for run in context.labels if run in set(curves["run"])]
+    styles = run_styles(context.main_runs)
+    runs = [run for run in context.main_runs if run in set(curves["run"])]
     figure, axes = plt.subplots(
         len(_ROWS), len(_COLUMNS), figsize=(PAGE_INCHES, 3.6), sharex="col", sharey="row", squeeze=False
     )

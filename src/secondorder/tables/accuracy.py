@@ -15,7 +15,7 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
         tables: The aggregated tables ``accuracy`` and ``seeds``.
         context: Gives labels and the confidence level.
     """
-    rows = tables["accuracy"].rename(columns={"run": "optimizer"})
+    rows = context.of_main_runs(tables["accuracy"]).rename(columns={"run": "optimizer"})
     columns = ["problem", "optimizer", "seeds", "mean", "ci_low", "ci_high", "diverged"]
     caption = (
         f"Test accuracy in percent at the end of the budget: mean over seeds and its {context.confidence:.0%} "

@@ -17,7 +17,8 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
         tables: The table ``sharpness``.
         context: Gives labels.
     """
-    networks = tables["sharpness"].assign(accuracy_gap=100 * tables["sharpness"]["accuracy_gap"])
+    networks = context.of_main_runs(tables["sharpness"])
+    networks = networks.assign(accuracy_gap=100 * networks["accuracy_gap"])
     rows = []
     for (problem, run), group in networks.groupby(["problem", "run"], sort=False):
         finished = group[group["status"] == "finished"]

@@ -18,7 +18,7 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
         tables: The aggregated tables ``time_to_target`` and ``seeds``.
         context: Gives labels.
     """
-    rows = tables["time_to_target"].rename(columns={"run": "optimizer"})
+    rows = context.of_main_runs(tables["time_to_target"]).rename(columns={"run": "optimizer"})
     for position, shown in _SHOWN.items():
         rows = rows.rename(columns={f"{position}{end}": f"{shown}{end}" for end in ("", "_min", "_max")})
     spent = [_SHOWN.get(position, position) for position in POSITIONS]

@@ -19,7 +19,9 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
         tables: The aggregated tables ``updates_to_loss`` and ``seeds``.
         context: Gives labels and the reference run.
     """
-    rows = with_ratios(tables["updates_to_loss"], context.reference).rename(columns={"run": "optimizer"})
+    rows = with_ratios(context.of_main_runs(tables["updates_to_loss"]), context.reference).rename(
+        columns={"run": "optimizer"}
+    )
     reference = context.labels.get(context.reference, context.reference)
     caption = (
         "Updates until the training loss (without penalty, evaluation mode) first reaches the target: median over "

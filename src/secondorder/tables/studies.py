@@ -1,0 +1,68 @@
+"""What each run of each study reaches, beside the run that it varies."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from secondorder.presentation import Context, data_note
+from secondorder.tables.table import Table
+
+_SPREAD = ("largest_eigenvalue", "loss_gap")
+
+
+def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
+    """Return the table of studies.
+
+    Args:
+        tables: The tables ``accuracy``, ``curves``, ``seeds`` and ``sharpness``.
+        context: Gives labels, studies and the confidence level.
+    """
+    losses = tables["curves"][tables["curves"]["metric"] == "training_loss"]
+    rows = []
+    for problem, accuracies in tables["accuracy"].groupby("problem", sort=False):
+        for study, runs in context.studies.items():
+            if not set(runs[1:]) & set(accuracies["run"]):
+                continue
+            for run in runs:
+                trained = accuracies[accuracies["run"] == run]
+                if trained.empty:
+                    continue
+                at_end = _rows_of(losses, problem, run).tail(1)
+                row = {
+                    "problem": problem,
+                    "study": context.study_labels[study],
+                    "optimizer": run,
+                    "seeds": int(trained["seeds"].iloc[0]),
+                    "diverged": int(trained["diverged"].iloc[0]),
+                    "updates": at_end["step"].mean(),
+                    "training_loss": at_end["mean"].mean() if not trained["diverged"].iloc[0] else float("nan"),
+                    "accuracy": trained["mean"].iloc[0],
+                    "ci_low": trained["ci_low"].iloc[0],
+                    "ci_high": trained["ci_high"].iloc[0],
+                }
+                found = _rows_of(tables["sharpness"], problem, run)
+                for name in _SPREAD:
+                    row |= {name: found[name].median(), f"{name}_min": found[name].min()}
+                    row[f"{name}_max"] = found[name].max()
+                rows.append(row)
+    caption = (
+        "Studies: the run that is varied first, then runs that each change one thing of it, tuned alike, at equal "
+        "work. Updates and training loss (without penalty) at the end, means over seeds; test accuracy in percent "
+        f"with its {context.confidence:.0%} percentile-bootstrap confidence interval; largest eigenvalue of the "
+        "Hessian at the end and gap between validation and training loss, medians over seeds (smallest–largest). A "
+        "run with a diverged seed has no means."
+    )
+    digits = {"updates": 0, "training_loss": 4, "accuracy": 2, "ci_low": 2, "ci_high": 2, "loss_gap": 3}
+    note = data_note(tables["seeds"])
+    return Table(
+        pd.DataFrame(rows),
+        f"{caption} {note}".strip(),
+        digits,
+        context.labels,
+        _SPREAD,
+        significant={"largest_eigenvalue": 3},
+    )
+
+
+def _rows_of(table: pd.DataFrame, problem: object, run: str) -> pd.DataFrame:
+    return table[(table["problem"] == problem) & (table["run"] == run)]
