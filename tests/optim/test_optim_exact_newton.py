@@ -18,7 +18,7 @@ from secondorder.curvature.layers import take_apart
 from secondorder.errors import CapabilityError, ConfigurationError
 from secondorder.optim import exact_newton
 from secondorder.training.objective import Objective
-from secondorder.training.work import Work
+from secondorder.training.work import PRODUCT_PRICES, Work
 
 SAMPLES, FEATURES, CLASSES = 5, 4, 3
 VARIANTS = {
@@ -852,6 +852,14 @@ def test_a_steps_work_is_counted(variant, adapt_damping, unit):
         "products": products,
         "gradient_equivalents": pytest.approx(batches * SAMPLES / unit + WORK[variant] / (GRADIENT * unit)),
     }
+
+
+@pytest.mark.parametrize("method", PRODUCT_PRICES)
+def test_products_are_of_the_method_that_is_named_and_at_its_price(method):
+    problem = Problem()
+    moved = problem.step("krylov", product=method, krylov_steps=4)
+    assert error(moved, Problem().step("krylov", krylov_steps=4)) < (1e-4 if method == "finite_difference" else 1e-9)
+    assert problem.work.gradient_equivalents == pytest.approx(1 + 4 * PRODUCT_PRICES[method])
 
 
 def test_each_step_is_paid_alike():
