@@ -1,9 +1,9 @@
 """The complex step: H v = Im ∇L(θ + i h v/‖v‖) ‖v‖/h, in pairs of real tensors.
 
 Source: Squire & Trapp 1998, applied to the gradient. Nothing is subtracted, so h can be 1e-100. PyTorch's own complex
-convolution recovers its imaginary part by subtraction, and most activations have no complex form; therefore each complex
-number is a pair of real tensors here, and every product is its four real ones. The term −x_i·w_i is 1e-40 of the others,
-and still its derivative −x_i ȳ_r is one half of the curvature of that product: see docs/methods.md, section 2.
+convolution recovers its imaginary part by subtraction, and most activations have no complex form; therefore each
+complex number is a pair of real tensors here, and every product is its four real ones. The value of −x_i·w_i is 1e-40
+of the others', and still its derivative −x_i ȳ_r is of first order: see docs/methods.md, section 2.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 
 from secondorder.analytic.elementwise import Elementwise
-from secondorder.analytic.linear_maps import LinearMap, Selected, Selection
+from secondorder.analytic.linear_maps import LinearMap, Selected
 from secondorder.analytic.products import Pairs, Product
-from secondorder.analytic.reverse import sum_where_present
+from secondorder.analytic.reverse import linear_at, sum_where_present
 from secondorder.analytic.tape import Argument, Step, Tape, given
 
 
@@ -91,12 +91,12 @@ class _Replay:
         primitive, arguments = step.primitive, step.arguments
         if isinstance(primitive, Product):
             return self._product(primitive, arguments)
-        values = [self._value(argument) for argument in arguments]
+        values = [self._values[number] for number in step.moving]
         if isinstance(primitive, Elementwise):
             x, y = values[0].real, given(values[0].imaginary)
             self._derivatives[step.result] = Complex(*primitive.continued_derivative(x, y))
             return Complex(*primitive.continuation(x, y))
-        linear = primitive.at(values[0].real) if isinstance(primitive, Selection) else primitive
+        linear = linear_at(primitive, lambda: values[0].real)
         self._maps[step.result] = linear
         imaginary = linear.apply(*(given(value.imaginary) for value in values))
         return Complex(linear.value(*(value.real for value in values)), imaginary)
@@ -118,9 +118,9 @@ class _Replay:
             if isinstance(bias, int):
                 self._add_linear([bias], lambda part: (primitive.bias_adjoint(part),), cotangent)
         elif isinstance(primitive, Elementwise):
-            self._add_elementwise(arguments[0], cotangent, self._derivatives.pop(step.result))
+            self._add_elementwise(step.moving[0], cotangent, self._derivatives.pop(step.result))
         else:
-            self._add_linear(arguments, self._maps.pop(step.result).adjoint, cotangent)
+            self._add_linear(step.moving, self._maps.pop(step.result).adjoint, cotangent)
 
     def _add_product(
         self, number: Argument, adjoint: Callable[[Pairs], torch.Tensor], cotangent: Complex, other: Argument
@@ -131,26 +131,26 @@ class _Replay:
             pairs = _imaginary_pairs(cotangent, factor)
             self._add(number, real, adjoint(pairs) if pairs else None)
 
-    def _add_elementwise(self, argument: Argument, cotangent: Complex, derivative: Complex) -> None:
+    def _add_elementwise(self, number: int, cotangent: Complex, derivative: Complex) -> None:
         p, q, a, b = cotangent.real, cotangent.imaginary, derivative.real, derivative.imaginary
         real, imaginary = a * p, None if q is None else a * q
         if b is not None:
             real = real if q is None else real.addcmul_(b, q, value=-1)
             imaginary = b * p if imaginary is None else imaginary.addcmul_(b, p)
-        self._add(given(argument), real, imaginary)
+        self._add(number, real, imaginary)
 
     def _add_linear(
         self,
-        arguments: Sequence[Argument],
+        numbers: Sequence[int],
         adjoint: Callable[[torch.Tensor], tuple[torch.Tensor | None, ...]],
         cotangent: Complex,
     ) -> None:
-        nothing = [None] * len(arguments)
-        to_parameters = all(self._is_parameter(argument) for argument in arguments)
+        nothing = [None] * len(numbers)
+        to_parameters = all(self._is_parameter(number) for number in numbers)
         reals = nothing if to_parameters else adjoint(cotangent.real)
         imaginaries = nothing if cotangent.imaginary is None else adjoint(cotangent.imaginary)
-        for argument, real, imaginary in zip(arguments, reals, imaginaries, strict=True):
-            self._add(given(argument), real, imaginary)
+        for number, real, imaginary in zip(numbers, reals, imaginaries, strict=True):
+            self._add(number, real, imaginary)
 
     def _add(self, number: int, real: torch.Tensor | None, imaginary: torch.Tensor | None) -> None:
         if self._is_parameter(number):

@@ -5,7 +5,7 @@ Parameters have the names that PyTorch gives them, so that calls by keyword arri
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.nn import functional
@@ -14,7 +14,8 @@ from secondorder.analytic.operations import constant, entered, functions_named
 from secondorder.errors import CapabilityError
 
 Tensor = torch.Tensor
-Dimensions = int | Sequence[int] | None
+Dimensions = int | tuple[int, ...] | list[int] | None
+_Operation = TypeVar("_Operation", bound=Callable[..., Any])
 
 COMPOSITIONS: dict[Any, Callable[..., Any]] = {}
 """Functions of torch, and what computes them by others."""
@@ -22,7 +23,7 @@ IN_PLACE: dict[Any, Callable[..., Any]] = {}
 """Functions that change their first argument, and what it becomes."""
 
 
-def composition(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def composition(*functions: Any) -> Callable[[_Operation], _Operation]:
     """Enter an operation into the table, under functions or their names."""
     return entered(COMPOSITIONS, functions)
 
@@ -132,13 +133,13 @@ def _sigmoid(input: Tensor) -> Tensor:
 
 
 @composition("log_softmax")
-def _log_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
+def _log_softmax(input: Tensor, dim: int) -> Tensor:
     shifted = input - constant(input).amax(dim, keepdim=True)
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
 
 
 @composition("softmax")
-def _softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
+def _softmax(input: Tensor, dim: int) -> Tensor:
     return torch.log_softmax(input, dim).exp()
 
 
@@ -186,9 +187,7 @@ def _cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
     ignore_index: int = -100,
-    reduce: None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -206,9 +205,7 @@ def _nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
     ignore_index: int = -100,
-    reduce: None = None,
     reduction: str = "mean",
 ) -> Tensor:
     coefficients, counts = _weighted_classes(input, target, weight, ignore_index, 0.0)
@@ -219,8 +216,6 @@ def _nll_loss(
 def _mse_loss(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
@@ -234,8 +229,6 @@ def _mse_loss(
 def _l1_loss(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
     reduction: str = "mean",
 ) -> Tensor:
     return _reduced((input - target).abs(), reduction)
@@ -246,8 +239,6 @@ def _binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -276,7 +267,7 @@ def _variance(
     correction: float | None = None,
 ) -> Tensor:
     if isinstance(dim, bool):
-        dim, unbiased = None, dim
+        return _variance(input, unbiased=dim)
     dim = tuple(range(input.ndim)) if dim is None else dim
     divisor = _count(input, dim) - (float(unbiased) if correction is None else correction)
     return (input - input.mean(dim, keepdim=True)).square().sum(dim, keepdim=keepdim) / divisor
@@ -292,8 +283,10 @@ def _deviation(
     correction: float | None = None,
 ) -> Tensor:
     if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    return torch.var(input, dim, correction=float(unbiased) if correction is None else correction, keepdim=keepdim).sqrt()
+        return _deviation(input, unbiased=dim)
+    return torch.var(
+        input, dim, correction=float(unbiased) if correction is None else correction, keepdim=keepdim
+    ).sqrt()
 
 
 @composition("norm", torch.linalg.vector_norm)
@@ -302,7 +295,6 @@ def _norm(
     p: float | str | None = "fro",
     dim: Dimensions = None,
     keepdim: bool = False,
-    dtype: None = None,
     *,
     ord: float = 2,
 ) -> Tensor:
@@ -313,11 +305,12 @@ def _norm(
 
 
 @composition(functional.normalize)
-def _normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None) -> Tensor:
-    return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+def _normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    length: Tensor = input.norm(p, dim, keepdim=True)
+    return input / length.clamp_min(eps)
 
 
-def _standardised(input: Tensor, dim: Sequence[int], eps: float) -> Tensor:
+def _standardised(input: Tensor, dim: list[int], eps: float) -> Tensor:
     centred = input - input.mean(dim, keepdim=True)
     return centred * (centred.square().mean(dim, keepdim=True) + eps).rsqrt()
 
@@ -364,7 +357,7 @@ def _instance_norm(
 ) -> Tensor:
     if running_mean is not None or running_var is not None or not use_input_stats:
         raise CapabilityError("instance_norm with running statistics is not known; leave track_running_stats out")
-    normal = _standardised(input, range(2, input.ndim), eps)
+    normal = _standardised(input, list(range(2, input.ndim)), eps)
     return _scaled(normal, weight, bias, (1, -1, *[1] * (input.ndim - 2)))
 
 
@@ -376,7 +369,7 @@ def _layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    normal = _standardised(input, range(-len(normalized_shape), 0), eps)
+    normal = _standardised(input, list(range(-len(normalized_shape), 0)), eps)
     return _scaled(normal, weight, bias, normalized_shape)
 
 

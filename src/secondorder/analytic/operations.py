@@ -6,7 +6,7 @@ PyTorch gives them, so that calls by keyword arrive.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch.nn import functional
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Tensor = torch.Tensor
 Number = int | float
+_Operation = TypeVar("_Operation", bound=Callable[..., Any])
 
 PRIMITIVES: dict[Any, Callable[..., Any]] = {}
 """Functions that take the recorder first, and give it primitives."""
@@ -37,15 +38,15 @@ def functions_named(*names: str) -> list[Any]:
     return found
 
 
-def primitive(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter an operation into the table of primitives, under names or functions."""
+def primitive(*functions: Any) -> Callable[[_Operation], _Operation]:
+    """Enter an operation into the table of primitives, under functions or their names."""
     return entered(PRIMITIVES, functions)
 
 
-def entered(table: dict[Any, Callable[..., Any]], functions: Sequence[Any]) -> Callable[..., Any]:
+def entered(table: dict[Any, Callable[..., Any]], functions: Sequence[Any]) -> Callable[[_Operation], _Operation]:
     """Return a decorator that enters an operation into a table, under functions or their names."""
 
-    def enter(operation: Callable[..., Any]) -> Callable[..., Any]:
+    def enter(operation: _Operation) -> _Operation:
         for function in functions:
             for found in functions_named(function) if isinstance(function, str) else [function]:
                 table[found] = operation
@@ -62,9 +63,13 @@ def constant(tensor: Tensor) -> Tensor:
 
 METADATA = {
     *functions_named("size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous", "storage_offset"),
-    *functions_named("is_floating_point", "is_complex", "element_size", "get_device", "is_signed", "is_same_size", "type"),
+    *functions_named(
+        "is_floating_point", "is_complex", "element_size", "get_device", "is_signed", "is_same_size", "type"
+    ),
     *functions_named("is_tensor", "result_type", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like"),
-    *functions_named("randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "__len__", "__hash__"),
+    *functions_named(
+        "randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "__len__", "__hash__"
+    ),
     *(
         getattr(torch.Tensor, name).__get__
         for name in ("shape", "dtype", "device", "ndim", "layout", "requires_grad", "is_leaf", "grad_fn")
@@ -132,7 +137,9 @@ def _stack(record: "Recorder", tensors: Sequence[Tensor], dim: int = 0) -> Tenso
 
 
 @primitive(functional.pad)
-def _pad(record: "Recorder", input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+def _pad(
+    record: "Recorder", input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
     offset = functional.pad(torch.zeros_like(constant(input)), pad, mode, value) if value else None
     return record.linear(lambda x: functional.pad(x, pad, mode), input, offset=offset)
 
@@ -141,8 +148,8 @@ def _pad(record: "Recorder", input: Tensor, pad: Sequence[int], mode: str = "con
 def _masked_fill(record: "Recorder", input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor) and record.is_tracked(value):
         raise CapabilityError("masked_fill with a value that depends on the parameters is not known; use torch.where")
-    offset = torch.zeros_like(constant(input).expand(torch.broadcast_shapes(input.shape, mask.shape)))
-    return record.linear(lambda x: x.masked_fill(mask, 0), input, offset=offset.masked_fill(mask, value))
+    offset = torch.zeros_like(constant(input)).masked_fill(mask, value)
+    return record.linear(lambda x: x.masked_fill(mask, 0), input, offset=offset)
 
 
 @primitive(torch.where)
@@ -293,9 +300,7 @@ def _convolution(dimensions: int) -> Callable[..., Tensor]:
         groups: int = 1,
     ) -> Tensor:
         if input.ndim == dimensions + 1:
-            one = operation(
-                record, _unsqueezed(record, input, 0), weight, bias, stride, padding, dilation, groups
-            )
+            one = operation(record, _unsqueezed(record, input, 0), weight, bias, stride, padding, dilation, groups)
             return record.linear(lambda x: x.squeeze(0), one)
         dilation = _each(dilation, dimensions)
         if isinstance(padding, str):
@@ -461,8 +466,8 @@ def _softplus(record: "Recorder", input: Tensor, beta: float = 1.0, threshold: f
 
 
 @primitive("pow", "__pow__", "float_power")
-def _power(record: "Recorder", input: Tensor, exponent: Number) -> Tensor:
-    if isinstance(exponent, Tensor) or not isinstance(input, Tensor):
+def _power(record: "Recorder", input: Tensor, exponent: Any) -> Tensor:
+    if not isinstance(exponent, int | float):
         raise CapabilityError("pow with a tensor as its exponent is not known; use a number, or exp and log")
     if exponent != int(exponent):
         return record.elementwise(elementwise.Power(float(exponent)), input)
@@ -502,9 +507,8 @@ def _max_pool(dimensions: int, *, adaptive: bool = False) -> Callable[..., Any]:
 for _dimensions in (1, 2, 3):
     for _adaptive in (False, True):
         _name = f"{'adaptive_' if _adaptive else ''}max_pool{_dimensions}d"
-        for _function in (f"{_name}_with_indices", _name):
-            _pool = _max_pool(_dimensions, adaptive=_adaptive)
-            primitive(getattr(functional, _function))(_pool)
+        for _pool in (f"{_name}_with_indices", _name):
+            primitive(getattr(functional, _pool))(_max_pool(_dimensions, adaptive=_adaptive))
 
 
 def _extreme(largest: bool) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """The R-operator: derivatives along a vector of a forward and a reverse pass.
 
-Source: Pearlmutter 1994, sections 3 and 4. R{f} = ∂f(θ + r v)/∂r at r = 0. The real passes are made once; a product takes
-one forward pass of tangents R{y} and one reverse pass of the tangents R{ȳ} of cotangents, in parts of first order alone.
+Source: Pearlmutter 1994, sections 3 and 4. R{f} = ∂f(θ + r v)/∂r at r = 0. The real passes are made once; a product
+takes one forward pass of tangents R{y} and one reverse pass of the tangents R{ȳ} of cotangents, of first order alone.
 """
 
 from collections.abc import Sequence
@@ -132,10 +132,10 @@ def _rule(tape: Tape, step: Step, cotangents: Cotangents) -> _Rule:
     cotangent = cotangents[step.result]
     if isinstance(step.primitive, Product):
         return _ProductRule(tape, step, step.primitive, cotangent)
+    first = tape.values[step.moving[0]]
     if isinstance(step.primitive, Elementwise):
-        (argument,) = step.arguments
-        return _ElementwiseRule(step.primitive, tape.value(argument), cotangent, argument, step.result)
-    return _LinearRule(linear_at(tape, step), step.arguments, step.result)
+        return _ElementwiseRule(step.primitive, first, cotangent, step.moving[0], step.result)
+    return _LinearRule(linear_at(step.primitive, lambda: first), step.moving, step.result)
 
 
 def _three(arguments: tuple[Argument, ...]) -> tuple[Argument, Argument, Argument]:

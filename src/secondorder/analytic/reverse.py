@@ -1,5 +1,7 @@
 """The real reverse pass over a tape: every cotangent, and so the gradient."""
 
+from collections.abc import Callable
+
 import torch
 
 from secondorder.analytic.elementwise import Elementwise
@@ -35,6 +37,16 @@ def reverse(tape: Tape) -> Cotangents:
     return cotangents
 
 
+def gradient_of(tape: Tape) -> list[torch.Tensor]:
+    """Return ∇L in pieces of the parameters' shapes."""
+    with torch.no_grad():
+        cotangents = reverse(tape)
+    return [
+        cotangents[number] if number in cotangents else torch.zeros_like(value)
+        for number, value in enumerate(tape.values[: tape.parameters])
+    ]
+
+
 def _reverse_step(tape: Tape, step: Step, cotangents: Cotangents) -> None:
     cotangent = cotangents[step.result]
     arguments = step.arguments
@@ -50,13 +62,11 @@ def _reverse_step(tape: Tape, step: Step, cotangents: Cotangents) -> None:
         if isinstance(bias, int):
             accumulate(cotangents, bias, step.primitive.bias_adjoint(cotangent))
     else:
-        primitive = linear_at(tape, step)
-        for argument, part in zip(arguments, primitive.adjoint(cotangent), strict=True):
+        linear = linear_at(step.primitive, lambda: tape.value(arguments[0]))
+        for argument, part in zip(arguments, linear.adjoint(cotangent), strict=True):
             accumulate(cotangents, argument, part)
 
 
-def linear_at(tape: Tape, step: Step) -> LinearMap | Selected:
-    """Return the linear map that a step is at the recorded values."""
-    if isinstance(step.primitive, Selection):
-        return step.primitive.at(tape.value(step.arguments[0]))
-    return step.primitive
+def linear_at(primitive: LinearMap | Selection, values: Callable[[], torch.Tensor]) -> LinearMap | Selected:
+    """Return the linear map that a primitive is, a selection at these values."""
+    return primitive.at(values()) if isinstance(primitive, Selection) else primitive

@@ -27,6 +27,11 @@ class Step:
     arguments: tuple[Argument, ...]
     result: int
 
+    @property
+    def moving(self) -> tuple[int, ...]:
+        """The numbers of the arguments that depend on the parameters; all of them but for a product."""
+        return tuple(argument for argument in self.arguments if isinstance(argument, int))
+
 
 @dataclass(frozen=True)
 class Tape:
@@ -37,12 +42,14 @@ class Tape:
         values: Every value that depends on the parameters, by its number; the parameters come first.
         parameters: How many parameters there are.
         loss: Number of the loss; None where it does not depend on the parameters.
+        outcome: Its value.
     """
 
     steps: list[Step]
     values: list[torch.Tensor]
     parameters: int
     loss: int | None
+    outcome: torch.Tensor
 
     def value(self, argument: Argument) -> torch.Tensor:
         """Return an argument's real value."""

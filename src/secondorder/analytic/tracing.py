@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +18,9 @@ from secondorder.analytic.operations import METADATA, PRIMITIVES
 from secondorder.analytic.products import Product
 from secondorder.analytic.tape import Argument, Primitive, Step, Tape, without_unused
 from secondorder.errors import CapabilityError
+
+# Given as None by PyTorch itself; with a value they are refused like every argument that is not known.
+_WITHOUT_EFFECT = {"size_average", "reduce", "dtype", "out"}
 
 
 def record(module: nn.Module, parameters: Sequence[nn.Parameter], evaluate: Callable[[], torch.Tensor]) -> Tape:
@@ -59,10 +62,6 @@ class Recorder(TorchFunctionMode):
         self._constants: list[tuple[torch.Tensor, int, str]] = []
         self._steps: list[Step] = []
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
-
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -89,6 +88,8 @@ class Recorder(TorchFunctionMode):
         if operation is None:
             raise self._error(func, "is not known to be analytic; use other functions, or the method 'double_backward'")
         given = (self, *args) if primitive else args
+        kwargs = {name: value for name, value in kwargs.items() if name not in _WITHOUT_EFFECT or value is not None}
+        kwargs.pop("_stacklevel", None)
         try:
             inspect.signature(operation).bind(*given, **kwargs)
         except TypeError as error:
@@ -120,7 +121,10 @@ class Recorder(TorchFunctionMode):
 
         values = [self._value(argument) for argument in moving]
         with torch.no_grad():
-            still = [torch.zeros_like(self._value(a)) if part is None else part for a, part in zip(arguments, fixed)]
+            still = [
+                torch.zeros_like(self._value(argument)) if part is None else part
+                for argument, part in zip(arguments, fixed, strict=True)
+            ]
             constant = function(*still)
             constant = constant if offset is None else constant + offset
         return self._step(LinearMap(of_moving, values, constant), moving)
@@ -153,17 +157,19 @@ class Recorder(TorchFunctionMode):
                 )
         self._refuse_unseen(torch.Tensor.backward, loss)
         number = self._numbers.get(id(loss))
-        return Tape(without_unused(self._steps, number), self._values, len(self._parameters), number)
+        return Tape(
+            without_unused(self._steps, number), self._values, len(self._parameters), number, loss.detach().clone()
+        )
 
     def _step(self, primitive: Primitive, arguments: Sequence[torch.Tensor | None]) -> torch.Tensor:
-        values = [None if argument is None else self._value(argument) for argument in arguments]
+        values = [self._value(argument) for argument in arguments if argument is not None]
         with torch.no_grad(), torch._C.DisableTorchFunction():
-            if isinstance(primitive, Selection):
-                result = primitive.at(values[0]).apply(values[0])
-            else:
-                result = primitive.value(*values)
-            if any(result.data_ptr() == v.data_ptr() for v in values if v is not None and v.numel()):
-                result = result.clone()
+            linear = primitive.at(values[0]) if isinstance(primitive, Selection) else primitive
+            result = linear.value(*values)
+            if result.dtype != values[0].dtype:
+                raise self._error(
+                    type(primitive), f"changes {values[0].dtype} to {result.dtype}; use one dtype from inputs to loss"
+                )
             handed = result.detach().requires_grad_()
         step = Step(primitive, tuple(self._argument(argument) for argument in arguments), len(self._values))
         self._steps.append(step)
