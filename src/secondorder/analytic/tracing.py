@@ -62,7 +62,7 @@ class Recorder(TorchFunctionMode):
         self._constants: list[tuple[torch.Tensor, int, str]] = []
         self._steps: list[Step] = []
 
-    def __torch_function__(
+    def __torch_function__(  # noqa: D105
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}

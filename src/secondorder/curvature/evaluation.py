@@ -1,5 +1,6 @@
 """The loss of a batch as a function of a model's parameters, checked once and evaluated by every method alike."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -108,6 +109,12 @@ def check_finite(loss: torch.Tensor) -> None:
     """
     if not torch.isfinite(loss.detach()):
         raise InputError(f"the loss is {float(loss.detach())} at these parameters; it has no derivatives there")
+
+
+def length_of(vector: torch.Tensor) -> float:
+    """Return ‖v‖, also where its square is too large or too small for the dtype."""
+    largest = float(torch.linalg.vector_norm(vector, math.inf))
+    return largest * float((vector / largest).norm())
 
 
 def flattened(pieces: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 import torch
 
-from secondorder.curvature.evaluation import Evaluation, flattened
+from secondorder.curvature.evaluation import Evaluation, flattened, length_of
 from secondorder.curvature.products import split_like
 from secondorder.errors import InputError
 
@@ -34,19 +34,21 @@ class FiniteDifference:
         loss, gradient = evaluation.loss_and_gradient()
         self.loss, self.gradient = loss.detach(), flattened(gradient)
 
-    def __call__(self, unit: torch.Tensor) -> torch.Tensor:
-        """Return H u for a vector u of length 1, shape [P].
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Return H v for a vector v that is not zero, shape [P].
 
         Raises:
             InputError: The step is so small that it is lost beside the parameters.
         """
-        steps = split_like(self._step * unit, self._evaluation.parameters)
+        length = length_of(vector)
+        steps = split_like(vector / length * self._step, self._evaluation.parameters)
         if all(torch.equal(value + step, value) for value, step in zip(self._point, steps, strict=True)):
             raise InputError(
-                f"a step of {self._step:g} does not move the parameters, of {unit.dtype}; use a larger one, or none "
+                f"a step of {self._step:g} does not move the parameters, of {vector.dtype}; use a larger one, or none "
                 "for the default"
             )
-        return (self._gradient_at(steps, 1) - self._gradient_at(steps, -1)) / (2 * self._step)
+        difference = self._gradient_at(steps, 1) - self._gradient_at(steps, -1)
+        return difference / (2 * self._step) * length
 
     def _gradient_at(self, steps: list[torch.Tensor], sign: int) -> torch.Tensor:
         point = [torch.add(value, step, alpha=sign) for value, step in zip(self._point, steps, strict=True)]

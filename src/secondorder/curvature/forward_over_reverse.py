@@ -49,12 +49,12 @@ class ForwardOverReverse:
         }
         self._check(gradients, compare_products=check)
 
-    def __call__(self, unit: torch.Tensor) -> torch.Tensor:
-        """Return H u for a vector u, shape [P]."""
-        return self._gradient_and_product(unit)[1]
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Return H v, shape [P]."""
+        return self._gradient_and_product(vector)[1]
 
-    def _gradient_and_product(self, unit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        pieces = split_like(unit, self._evaluation.parameters)
+    def _gradient_and_product(self, vector: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pieces = split_like(vector, self._evaluation.parameters)
         tangents = dict(zip(self._named, pieces, strict=True))
         with self._evaluation.same_function(), _explained(), _Refusing():
             found = torch.func.jvp(torch.func.grad(self._loss), (self._named,), (tangents,))

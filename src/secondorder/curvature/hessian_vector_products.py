@@ -25,7 +25,7 @@ class _Method(Protocol):
     loss: torch.Tensor
     gradient: torch.Tensor
 
-    def __call__(self, unit: torch.Tensor) -> torch.Tensor: ...
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor: ...
 
 
 class HessianVectorProducts:
@@ -101,13 +101,12 @@ class HessianVectorProducts:
         """
         _check_vector(vector, self.gradient)
         vector = vector.detach()
-        largest = float(vector.abs().max())
-        if largest == 0:
-            return torch.zeros_like(vector)
-        # In this order nothing overflows that is not too large itself.
-        scaled = vector / largest
-        length = float(scaled.norm())
-        return self._method(scaled / length) * length * largest
+        largest = float(torch.linalg.vector_norm(vector, math.inf))
+        if not math.isfinite(largest):
+            raise InputError(
+                "the vector has entries that are not finite, so it has no product; look where they come from"
+            )
+        return self._method(vector) if largest else torch.zeros_like(vector)
 
 
 def hessian_vector_product(
@@ -152,5 +151,3 @@ def _check_vector(vector: torch.Tensor, like: torch.Tensor) -> None:
         raise InputError(f"the vector is of {vector.dtype} and the parameters of {like.dtype}; use one dtype")
     if vector.device != like.device:
         raise InputError(f"the vector lies on {vector.device} and the parameters on {like.device}; use one device")
-    if not torch.isfinite(vector).all():
-        raise InputError("the vector has entries that are not finite, so it has no product; look where they come from")

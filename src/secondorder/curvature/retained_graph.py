@@ -21,12 +21,12 @@ class RetainedGraph:
         self.loss = loss.detach()
         self.gradient = flattened(self._gradients).detach()
 
-    def __call__(self, unit: torch.Tensor) -> torch.Tensor:
-        """Return H u for a vector u, shape [P]."""
-        pairs = zip(self._gradients, split_like(unit, self._parameters), strict=True)
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Return H v, shape [P]."""
+        pairs = zip(self._gradients, split_like(vector, self._parameters), strict=True)
         curved = [(gradient, direction) for gradient, direction in pairs if gradient.requires_grad]
         if not curved:
-            return torch.zeros_like(unit)
+            return torch.zeros_like(vector)
         gradients, directions = zip(*curved, strict=True)
         products = torch.autograd.grad(
             gradients, self._parameters, directions, retain_graph=True, materialize_grads=True

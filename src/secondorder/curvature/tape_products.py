@@ -7,7 +7,7 @@ from secondorder.analytic.r_operator import ROperator
 from secondorder.analytic.reverse import gradient_of
 from secondorder.analytic.tape import Tape
 from secondorder.analytic.tracing import record
-from secondorder.curvature.evaluation import Evaluation, check_finite, flattened
+from secondorder.curvature.evaluation import Evaluation, check_finite, flattened, length_of
 from secondorder.curvature.products import split_like
 from secondorder.errors import CapabilityError
 
@@ -29,14 +29,14 @@ class ByROperator:
         self.loss, self.gradient = tape.outcome, flattened(self._operator.gradient)
         _check_gradient(evaluation, tape, self.gradient, check=check)
 
-    def __call__(self, unit: torch.Tensor) -> torch.Tensor:
-        """Return H u for a vector u, shape [P]."""
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Return H v, shape [P]."""
         with torch.no_grad():
-            return flattened(self._operator(split_like(unit, self._parameters)))
+            return flattened(self._operator(split_like(vector, self._parameters)))
 
 
 class ByComplexStep:
-    """H u = Im ∇L(θ + i h u)/h: see :class:`secondorder.analytic.complex_step.ComplexStep`.
+    """H v = Im ∇L(θ + i h v/‖v‖) ‖v‖/h: see :class:`secondorder.analytic.complex_step.ComplexStep`.
 
     Args:
         evaluation: What is differentiated.
@@ -52,11 +52,13 @@ class ByComplexStep:
         self.loss, self.gradient = tape.outcome, flattened(gradient_of(tape))
         _check_gradient(evaluation, tape, self.gradient, check=check)
 
-    def __call__(self, unit: torch.Tensor) -> torch.Tensor:
-        """Return H u for a vector u of length 1, shape [P]."""
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor:
+        """Return H v for a vector v that is not zero, shape [P]."""
+        length = length_of(vector)
         with torch.no_grad():
-            moved = split_like(self._step * unit, self._parameters)
-            return flattened(self._replay(moved)) / self._step
+            # One factor at a time: step / length may be too small for the dtype.
+            moved = split_like((vector / length).mul_(self._step), self._parameters)
+            return flattened(self._replay(moved)).div_(self._step).mul_(length)
 
 
 def _recorded(evaluation: Evaluation) -> Tape:
