@@ -112,8 +112,13 @@ def check_finite(loss: torch.Tensor) -> None:
 
 
 def length_of(vector: torch.Tensor) -> float:
-    """Return ‖v‖, also where its square is too large or too small for the dtype."""
-    largest = float(torch.linalg.vector_norm(vector, math.inf))
+    """Return ‖v‖, also where its square is too large or too small for the dtype; not finite where an entry is not."""
+    square = float(vector @ vector)
+    if torch.finfo(vector.dtype).tiny < square < math.inf:
+        return math.sqrt(square)
+    largest = float(vector.abs().max())
+    if largest == 0 or not math.isfinite(largest):
+        return largest
     return largest * float((vector / largest).norm())
 
 

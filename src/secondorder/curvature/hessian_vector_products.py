@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from secondorder.curvature.activation_hessian import LossFunction
-from secondorder.curvature.evaluation import Evaluation
+from secondorder.curvature.evaluation import Evaluation, length_of
 from secondorder.curvature.finite_difference import FiniteDifference, default_step
 from secondorder.curvature.forward_over_reverse import ForwardOverReverse
 from secondorder.curvature.layers import SameFunction
@@ -101,12 +101,12 @@ class HessianVectorProducts:
         """
         _check_vector(vector, self.gradient)
         vector = vector.detach()
-        largest = float(torch.linalg.vector_norm(vector, math.inf))
-        if not math.isfinite(largest):
+        length = length_of(vector)
+        if not math.isfinite(length):
             raise InputError(
                 "the vector has entries that are not finite, so it has no product; look where they come from"
             )
-        return self._method(vector) if largest else torch.zeros_like(vector)
+        return self._method(vector) if length else torch.zeros_like(vector)
 
 
 def hessian_vector_product(
