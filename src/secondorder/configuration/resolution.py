@@ -170,11 +170,15 @@ def _check_curvature(configuration: Configuration) -> None:
         if run not in configuration.all_runs:
             raise unknown_name("curvature.runs", "run", run, configuration.all_runs)
     images = DATASETS[section.dataset].train_size
-    if max(section.exact_hessian.samples) > images:
-        raise ConfigurationError(
-            f"curvature.exact_hessian.samples: given {max(section.exact_hessian.samples)}; {section.dataset} has "
-            f"{images} training images; give smaller batches"
-        )
+    for key, given in (
+        ("exact_hessian.samples", section.exact_hessian.samples),
+        ("products.batch_sizes", section.products.batch_sizes),
+    ):
+        if max(given) > images:
+            raise ConfigurationError(
+                f"curvature.{key}: given {max(given)}; {section.dataset} has {images} training images; give smaller "
+                "batches"
+            )
 
 
 def _check_renderings(

@@ -8,6 +8,9 @@ from secondorder.validation.networks import CLASSES
 PIXELS = 28
 """Pixels along each side of the images."""
 
+SMALLEST_WIDTH = 16
+"""Of the growing networks, whose channels are shares of it."""
+
 _STATE = 32
 _KERNEL = 5
 
@@ -82,7 +85,7 @@ def wide_convolutional(width: int) -> nn.Module:
     """Return two convolutions of w/16 and w/8 channels with ReLU and max-pooling, and two dense layers.
 
     Args:
-        width: w, of the hidden dense layer; at least 16.
+        width: w, of the hidden dense layer; at least :data:`SMALLEST_WIDTH`.
     """
     first, second = width // 16, width // 8
     return nn.Sequential(
