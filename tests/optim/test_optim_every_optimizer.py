@@ -34,6 +34,11 @@ STATEFUL = {
         "exact_newton",
         {"variant": "joint_hessian", "largest_rank": 1000, "adapt_damping": True, "learning_rate": 0.1},
     ),
+    "newton-krylov": ("newton_krylov", {"initial_step": 0.05}),
+    "newton-krylov in a trust region": (
+        "newton_krylov",
+        {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1},
+    ),
 }
 NO_PENALTY = [{"variant": "per_sample"}, {"variant": "layerwise"}, {"variant": "joint_hessian", "largest_rank": 1000}]
 VARIANTS = {**{name: (name, {}) for name in optim.available()}, **STATEFUL}

@@ -18,7 +18,7 @@ from secondorder.curvature.layers import take_apart
 from secondorder.errors import CapabilityError, ConfigurationError
 from secondorder.optim import exact_newton
 from secondorder.training.objective import Objective
-from secondorder.training.work import Work
+from secondorder.training.work import PRODUCT_PRICES, Work
 
 SAMPLES, FEATURES, CLASSES = 5, 4, 3
 VARIANTS = {
@@ -843,13 +843,23 @@ def test_a_steps_work_is_counted(variant, adapt_damping, unit):
     )
     products = (KRYLOV_STEPS if variant == "krylov" else 0) + (adapt_damping and variant != "joint_gauss_newton")
     losses = int(adapt_damping)
-    batches = 1 + losses / 3 + 3 * products
+    # The first product at a point takes a gradient; in the Krylov space it is the gradient of the step.
+    gradients = 2 if products and variant != "krylov" else 1
+    batches = gradients + losses / 3 + 2 * products
     assert problem.work.counts() == {
-        "gradients": 1,
+        "gradients": gradients,
         "losses": losses,
         "products": products,
         "gradient_equivalents": pytest.approx(batches * SAMPLES / unit + WORK[variant] / (GRADIENT * unit)),
     }
+
+
+@pytest.mark.parametrize("method", PRODUCT_PRICES)
+def test_products_are_of_the_method_that_is_named_and_at_its_price(method):
+    problem = Problem()
+    moved = problem.step("krylov", product=method, krylov_steps=4)
+    assert error(moved, Problem().step("krylov", krylov_steps=4)) < (1e-4 if method == "finite_difference" else 1e-9)
+    assert problem.work.gradient_equivalents == pytest.approx(1 + 4 * PRODUCT_PRICES[method])
 
 
 def test_each_step_is_paid_alike():

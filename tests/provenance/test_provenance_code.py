@@ -220,6 +220,15 @@ def test_the_exact_hessian_is_code_of_the_runs_and_checks_that_use_it_alone():
     assert exact in code.code_files("secondorder.validation.exact_hessian")
 
 
+@pytest.mark.parametrize("optimizer", optim.available())
+def test_hessian_vector_products_are_code_of_the_runs_that_take_them_alone(optimizer):
+    files = code.training_code("mnist_mlp", optimizer)
+    takes = optimizer in ("exact_newton", "newton_krylov")
+    assert ("curvature/hessian_vector_products.py" in files) == takes
+    assert ("curvature/products.py" in files) == takes
+    assert ("newton/conjugate_gradients.py" in files) == (optimizer == "newton_krylov")
+
+
 def test_real_figure_does_not_depend_on_training():
     files = set(code.code_files("secondorder.plotting.training_curves"))
     assert {"plotting/style.py", "plotting/__init__.py", "presentation.py"} <= files

@@ -22,6 +22,7 @@ from secondorder.curvature.gauss_newton import (
     gauss_newton_multiplications,
     output_jacobian,
 )
+from secondorder.curvature.hessian_vector_products import MethodName
 from secondorder.curvature.lanczos import lanczos
 from secondorder.curvature.layers import Network, take_apart
 from secondorder.curvature.layerwise import check_layerwise, layerwise_direction, layerwise_multiplications
@@ -29,6 +30,7 @@ from secondorder.curvature.products import split_like
 from secondorder.curvature.symmetric import EIGEN_PRICE
 from secondorder.curvature.verification import check_jacobian, check_samples_apart
 from secondorder.errors import CapabilityError, ConfigurationError
+from secondorder.optim.objective_products import ObjectiveProducts, objective_products
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -71,6 +73,11 @@ class Settings:
         1000, "`joint_hessian` takes all eigenvalues of up to this many coordinates, and Lanczos beyond.", at_least=1
     )
     krylov_steps: int = setting(20, "Products of `joint_hessian` in the Krylov space, beyond that.", at_least=1)
+    product: MethodName = setting(
+        "double_backward",
+        "Method of the Hessian-vector products, in the Krylov space and where damping adapts; all give the same "
+        "numbers up to their error, at different prices.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse adjustments that a variant cannot make."""
@@ -90,6 +97,7 @@ class Direction:
         gradient: Computes the gradient of the objective, shape [P].
         diagnostics: Numbers worth a curve.
         jacobian: J̃ of the batch, for the Gauss-Newton form's own prediction; None for the others.
+        products: Those that the direction was computed with, for the prediction; None where it took none.
     """
 
     step: torch.Tensor
@@ -97,6 +105,7 @@ class Direction:
     gradient: Callable[[], torch.Tensor]
     diagnostics: Mapping[str, float | torch.Tensor]
     jacobian: OutputJacobian | None = None
+    products: ObjectiveProducts | None = None
 
 
 class ExactNewton:
@@ -237,19 +246,22 @@ class ExactNewton:
     def _in_krylov_space(self, objective: Objective) -> Direction:
         """Return the direction in the Krylov space of the gradient, which holds the gradient and so all of the step."""
         settings = self._settings
-        loss = objective.loss_and_gradient()
-        own = _gradient_of(self._parameters)
+        products = self._products(objective)
+        loss, own = products.loss, products.gradient
         gradient = self._with_decay(own)
         if not gradient.any():
-            return Direction(torch.zeros_like(gradient), loss, lambda: own, {})
-        krylov = lanczos(objective.hessian_vector_product, gradient, settings.krylov_steps)
+            return Direction(torch.zeros_like(gradient), loss, lambda: own, {}, products=products)
+        krylov = lanczos(products, gradient, settings.krylov_steps)
         values, vectors, residuals = krylov.eigenpairs()
         along = divide(vectors.T @ gradient, divisor(values, settings.adjustment, self._damping, settings.weight_decay))
         numbers: dict[str, float | torch.Tensor] = {
             "smallest_ritz_value": values[0],
             "krylov_residual": residuals.max() / values.abs().max().clamp(min=torch.finfo(values.dtype).tiny),
         }
-        return Direction(-(vectors @ along), loss, lambda: own, numbers)
+        return Direction(-(vectors @ along), loss, lambda: own, numbers, products=products)
+
+    def _products(self, objective: Objective) -> ObjectiveProducts:
+        return objective_products(objective, self._settings.product, check=not self._checked)
 
     def _joint_gauss_newton(self, network: Network, objective: Objective) -> Direction:
         settings = self._settings
@@ -307,7 +319,8 @@ class ExactNewton:
     def _curvature_along(self, objective: Objective, found: Direction, step: torch.Tensor) -> float:
         """Return the model's sᵀ H s: of the Gauss-Newton part where that is the model, of the Hessian otherwise."""
         if found.jacobian is None:
-            return float(step @ objective.hessian_vector_product(step))
+            products = found.products or self._products(objective)
+            return float(step @ products(step))
         weights = torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in self._parameters]).to(step)
         of_penalty = objective.penalty * float(step @ (weights * step)) if objective.penalty else 0.0
         return float(found.jacobian.applied(step).square().sum()) + of_penalty
@@ -400,11 +413,6 @@ def _count(objective: Objective, network: Network, multiplications: float) -> No
     """Count the gradient of the batch and the multiplications beyond it."""
     objective.work.count_gradient(len(objective.inputs))
     objective.work.count_multiplications(multiplications, 3 * network.multiplications)
-
-
-def _gradient_of(parameters: list[torch.nn.Parameter]) -> torch.Tensor:
-    gradients = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters]
-    return torch.cat(gradients)
 
 
 def _second_derivatives(network: Network) -> float:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from secondorder.curvature.products import double_backward
 from secondorder.problems.problem import Loss
 from secondorder.training.randomness import get_random_state, set_random_state
 from secondorder.training.work import Work
@@ -65,12 +64,6 @@ class Objective:
             value.backward()  # type: ignore[no-untyped-call]
         return value.detach()
 
-    def hessian_vector_product(self, vector: torch.Tensor) -> torch.Tensor:
-        """Return ∇²f(θ) v for v of shape (P,), in the order of ``parameters_to_vector``; costs one product."""
-        self.work.count_product(len(self.inputs))
-        with torch.enable_grad(), self.same_function():
-            return double_backward(self._evaluate, self.parameters, vector)
-
     def _evaluate(self) -> torch.Tensor:
         value = self.loss_function(self.model(self.inputs), self.targets)
         if self.penalty:
@@ -89,12 +82,16 @@ class Objective:
             return
         outside = get_random_state(device)
         set_random_state(device, self._random_state)
-        # Those of a module in evaluation mode do not move, and a copy onto them would spoil the graph.
-        buffers = [b for module in self.model.modules() if module.training for b in module.buffers(recurse=False)]
-        kept = [buffer.clone() for buffer in buffers]
+        # Copies move in place of the buffers, because a value copied back would spoil a graph that is kept. Those of a
+        # module in evaluation mode do not move.
+        training = [module for module in self.model.modules() if module.training]
+        moving = [(module, dict(module.named_buffers(recurse=False, remove_duplicate=False))) for module in training]
+        copies = {id(buffer): buffer.clone() for _, buffers in moving for buffer in buffers.values()}
+        for module, buffers in moving:
+            module._buffers.update({name: copies[id(buffer)] for name, buffer in buffers.items()})
         try:
             yield
         finally:
             set_random_state(device, outside)
-            for buffer, value in zip(buffers, kept, strict=True):
-                buffer.copy_(value)
+            for module, buffers in moving:
+                module._buffers.update(buffers)

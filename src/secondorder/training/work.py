@@ -2,17 +2,32 @@
 
 One forward and backward pass over a batch of the problem's batch size is 1 gradient-equivalent, so a pass over n
 samples is n / batch size. The other prices are counted in matrix products per dense layer, the forward pass being one
-and the backward pass two: a loss alone 1/3; a Hessian-vector product that shares nothing 9/3, because each of the
-gradient's three products has a derivative by both of its factors. What else a method computes (factorizations,
-eigenvalues, Gram matrices) is priced by its multiplications, relative to those of the gradient. They are conventions,
-fixed so that a budget means the same on every machine; what an evaluation costs in seconds is in the timing file.
+and the backward pass two: a gradient is 3/3, and a loss alone 1/3. A Hessian-vector product costs, by its method:
+
+- `r_operator` and `double_backward` 6/3: each of the gradient's three products has a derivative by both of its factors,
+  and the gradient itself, whose values they need, is kept from product to product;
+- `finite_difference` 6/3: two gradients;
+- `forward_over_reverse` 9/3: nothing is kept, so the gradient is computed again with each product;
+- `complex_step` 10/3: a complex product is four real ones. Four forward, four backward to the layer's input and two to
+  its weight, of which only the imaginary part is wanted.
+
+What can be used for all products at one point is one gradient, counted as such: it is the loss and the gradient there.
+What else a method computes (factorizations, eigenvalues, Gram matrices) is priced by its multiplications, relative to
+those of the gradient. They are conventions, fixed so that a budget means the same on every machine; what an evaluation
+costs in seconds is in the timing file.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 LOSS_PRICE = 1 / 3
-PRODUCT_PRICE = 3.0
+PRODUCT_PRICES = {
+    "complex_step": 10 / 3,
+    "r_operator": 2.0,
+    "forward_over_reverse": 3.0,
+    "double_backward": 2.0,
+    "finite_difference": 2.0,
+}
 
 
 @dataclass
@@ -43,10 +58,10 @@ class Work:
         self.losses += 1
         self.gradient_equivalents += LOSS_PRICE * samples / self.unit_samples
 
-    def count_product(self, samples: int) -> None:
-        """Add one Hessian-vector product over ``samples`` samples."""
+    def count_product(self, samples: int, price: float) -> None:
+        """Add one Hessian-vector product over ``samples`` samples, for a price of ``PRODUCT_PRICES``."""
         self.products += 1
-        self.gradient_equivalents += PRODUCT_PRICE * samples / self.unit_samples
+        self.gradient_equivalents += price * samples / self.unit_samples
 
     def count_multiplications(self, count: float, per_sample_gradient: float) -> None:
         """Add other work, such as factorizations, by its multiplications.

@@ -1,0 +1,73 @@
+"""What an iteration in a Krylov space hands back: a direction, how good it is, and why the iteration ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+
+from secondorder.errors import InputError
+
+
+class KrylovEnd(IntEnum):
+    """Why an iteration ended; its number is what a run records."""
+
+    CONVERGED = 0
+    """The residual is below the tolerance."""
+    DISTURBED = 1
+    """The curvature along a conjugate direction is negative, or noise."""
+    CAPPED = 2
+    """All products that were allowed are used."""
+    ZERO_GRADIENT = 3
+    """The gradient is zero, or its square is below the smallest number."""
+    NOT_FINITE = 4
+    """The gradient or a product is not finite, so the direction is not a number."""
+    BOUNDARY = 5
+    """The direction has reached the boundary of the trust region."""
+
+
+@dataclass(frozen=True)
+class KrylovSolution:
+    """An approximate solution of H d = −g.
+
+    Attributes:
+        direction: d, shape [P]; NaN where ``end`` is not finite.
+        residual: r = −g − H d, shape [P], so that H d = −g − r needs no further product.
+        products: Products with H that were used.
+        end: Why the iteration ended.
+        smallest_curvature: Smallest pᵀHp / ‖p‖² of all conjugate directions p; NaN where there was none.
+        largest_curvature: Largest of them.
+    """
+
+    direction: torch.Tensor
+    residual: torch.Tensor
+    products: int
+    end: KrylovEnd
+    smallest_curvature: float
+    largest_curvature: float
+
+
+def solution(
+    direction: torch.Tensor, residual: torch.Tensor, curvatures: Sequence[float], end: KrylovEnd
+) -> KrylovSolution:
+    """Return the solution with the extremes of its curvatures, of which each took one product."""
+    smallest, largest = (min(curvatures), max(curvatures)) if curvatures else (float("nan"), float("nan"))
+    return KrylovSolution(direction, residual, len(curvatures), end, smallest, largest)
+
+
+def not_finite(gradient: torch.Tensor, curvatures: Sequence[float]) -> KrylovSolution:
+    """Return a direction of NaN: a step along it says by itself that numbers were lost."""
+    nowhere = torch.full_like(gradient, torch.nan)
+    return solution(nowhere, nowhere, curvatures, KrylovEnd.NOT_FINITE)
+
+
+def check_iteration(gradient: torch.Tensor, steps: int) -> None:
+    """Check what an iteration starts from.
+
+    Raises:
+        InputError: The gradient is no flat vector, or no product is allowed.
+    """
+    if gradient.ndim != 1:
+        raise InputError(f"the gradient has shape {tuple(gradient.shape)}; flatten it to one vector")
+    if steps < 1:
+        raise InputError(f"steps is {steps}; allow at least one product")
