@@ -1,8 +1,8 @@
 """What a Hessian-vector product costs in a Krylov solve, in gradients, over the size of batch and network.
 
 A solve makes its products at one point, so the object that holds what they share is built once; that is reported apart.
-Processes of their own measure each method, with one thread: one the peak memory, above what the process held, of
-building and one product; another the seconds of one gradient and of one product in turns, so that both see the same
+A process of its own measures each method, with one thread: first the peak memory, above what the process held, of
+building and one product, then the seconds of one gradient and of one product in turns, so that both see the same
 machine. The memory of a gradient is measured likewise, in a process that does nothing else.
 """
 
@@ -59,15 +59,9 @@ def measure_product_cost(
             about = {"network": network, "batch_size": batch_size, "width": width, "method": method}
             parameters = sum(parameter.numel() for parameter in model.parameters())
             numbers.append({**about, "parameters": parameters, "floor": product_floor(model, given[0], method)})
-            memory = in_a_process(_memory_of_a_product, network, width, *arrays, method)
-            timing.append(
-                {
-                    **about,
-                    **in_a_process(_seconds_in_gradients, network, width, *arrays, method, repeats),
-                    "gradient_memory_bytes": memory_of_gradient,
-                    "memory": memory / memory_of_gradient,
-                }
-            )
+            seconds, memory = in_a_process(_measure, network, width, *arrays, method, repeats)
+            memories = {"gradient_memory_bytes": memory_of_gradient, "memory": memory / memory_of_gradient}
+            timing.append({**about, **seconds, **memories})
     return pd.DataFrame(numbers), pd.DataFrame(timing)
 
 
@@ -119,17 +113,13 @@ def _memory_of_a_gradient(network: str, width: int, images: Images, labels: Labe
     return memory
 
 
-def _memory_of_a_product(network: str, width: int, images: Images, labels: Labels, method: MethodName) -> int:
+def _measure(
+    network: str, width: int, images: Images, labels: Labels, method: MethodName, repeats: int
+) -> tuple[dict[str, float], int]:
+    """Return seconds, in gradients but for the gradient's own, and bytes."""
     build, vector = _products_of(network, width, images, labels, method)
     _, memory = peak_memory_of(lambda: build()(vector))
-    return memory
-
-
-def _seconds_in_gradients(
-    network: str, width: int, images: Images, labels: Labels, method: MethodName, repeats: int
-) -> dict[str, float]:
     gradient = _gradient_of(network, width, images, labels)
-    build, vector = _products_of(network, width, images, labels, method)
     gradient()
     constructed = [_seconds_of(build) for _ in range(repeats)]
     products = build()
@@ -140,13 +130,14 @@ def _seconds_in_gradients(
         multiplied.append(_seconds_of(lambda: products(vector)))
     unit = statistics.median(gradients)
     product_seconds = {name: seconds / unit for name, seconds in spread(multiplied).items()}
-    return {
+    seconds = {
         "gradient_seconds": unit,
         "time": product_seconds["seconds"],
         "fastest": product_seconds["fastest"],
         "slowest": product_seconds["slowest"],
         "construction": statistics.median(constructed) / unit,
     }
+    return seconds, memory
 
 
 def _seconds_of(task: Callable[[], object]) -> float:
