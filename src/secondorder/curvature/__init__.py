@@ -1,4 +1,4 @@
-"""Curvature of a loss: the exact stochastic Hessian in closed form, and products with it."""
+"""Curvature of a loss: the exact stochastic Hessian in closed form, and products with a Hessian by five methods."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from secondorder.curvature.adjustments import ADJUSTMENTS
     from secondorder.curvature.exact_hessian import Certificate, ExactHessian, PerSampleHessians
+    from secondorder.curvature.hessian_vector_products import METHODS, HessianVectorProducts, hessian_vector_product
 
-__all__ = ["ADJUSTMENTS", "Certificate", "ExactHessian", "PerSampleHessians"]
+__all__ = [
+    "ADJUSTMENTS",
+    "METHODS",
+    "Certificate",
+    "ExactHessian",
+    "HessianVectorProducts",
+    "PerSampleHessians",
+    "hessian_vector_product",
+]
 
 _MODULES = {
     "ADJUSTMENTS": "adjustments",
+    "METHODS": "hessian_vector_products",
     "Certificate": "exact_hessian",
     "ExactHessian": "exact_hessian",
+    "HessianVectorProducts": "hessian_vector_products",
     "PerSampleHessians": "exact_hessian",
+    "hessian_vector_product": "hessian_vector_products",
 }
 
 

@@ -1,0 +1,1 @@
+"""A network as linear maps, products and element-wise functions, and derivatives of it without finite differences."""
