@@ -1,6 +1,7 @@
 """Step lengths: the quadratic model, its Taylor error, the control that follows it, and Armijo's line search."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -145,7 +146,7 @@ def test_a_function_that_does_not_change_where_it_should_is_no_agreement():
 @pytest.mark.parametrize("retries", [0, 1, 4])
 def test_it_tries_as_often_as_allowed(retries):
     change = Measured(share(-1.0))
-    found = control(change, rule=TaylorRule(retries=retries))
+    found = control(change, rule=replace(RULE, retries=retries))
     assert change.lengths == [0.5**k for k in range(1, retries + 2)]
     assert found.next_length == 0.5 ** (retries + 2)
 

@@ -24,11 +24,11 @@ class TaylorRule:
         retries: How often a shorter step is tried before none is taken.
     """
 
-    shrink_above: float = 0.5
-    grow_below: float = 0.1
-    shrink: float = 0.5
-    grow: float = 2.0
-    retries: int = 5
+    shrink_above: float
+    grow_below: float
+    shrink: float
+    grow: float
+    retries: int
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,14 @@ class Settings:
     )
     learning_rate: float = setting(1.0, "Largest α, in Newton steps; the step of `fixed`.", above=0)
     initial_step: float = setting(1.0, "α that `taylor` starts training with.", above=0)
-    shrink_above: float = setting(0.5, "`taylor` shrinks α where the relative error is above this.", above=0)
-    grow_below: float = setting(0.1, "`taylor` lets α grow where the relative error is below this.", at_least=0)
+    shrink_above: float = setting(
+        0.75,
+        "`taylor` shrinks α where the relative error E is above this; the default is the trust region's ratio of 1/4.",
+        above=0,
+    )
+    grow_below: float = setting(
+        0.25, "`taylor` lets α grow where E is below this; the default is the trust region's ratio of 3/4.", at_least=0
+    )
     shrink_factor: float = setting(
         0.5, "What `taylor` and `armijo` multiply an α by that is too long.", above=0, below=1
     )
