@@ -272,8 +272,8 @@ class CurvatureSection(Section):
 
     dataset: Name = Field(
         "mnist_5k",
-        description="Dataset whose images the networks of the checks see, pooled to 8 x 8 for the exact Hessian and to "
-        "28 x 28 for products.",
+        description="Dataset whose images the networks of the checks see, pooled to 8 x 8, and to 28 x 28 where "
+        "the cost of products is measured.",
     )
     runs: list[Name] | None = Field(
         None, min_length=1, description="Runs whose first seed `spectrum` and `directions` follow; all when absent."

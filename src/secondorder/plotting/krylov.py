@@ -44,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     drawn = set(steps["run"])
     runs = [run for run in context.main_runs if context.optimizers.get(run) == OF_OPTIMIZER["krylov"] and run in drawn]
     styles = run_styles(context.main_runs)
-    colors = dict(zip(_ENDS, sns.color_palette("colorblind", len(_ENDS)), strict=True))
+    colors = dict(zip(_ENDS, sns.color_palette("Set2", len(_ENDS)), strict=True))
     figure, axes = plt.subplots(
         max(len(runs), 1), 4, figsize=(PAGE_INCHES, 0.9 + _INCHES_PER_RUN * max(len(runs), 1)), squeeze=False
     )

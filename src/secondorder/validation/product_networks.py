@@ -1,12 +1,12 @@
-"""Networks whose Hessian-vector products are measured: on images of 28 × 28 pixels, in float64 as they are made."""
+"""Networks whose Hessian-vector products are measured, in float64 as they are made."""
 
 import torch
 from torch import nn
 
-from secondorder.validation.networks import CLASSES
+from secondorder.validation.networks import CLASSES, SIDE
 
 PIXELS = 28
-"""Pixels along each side of the images."""
+"""Pixels along each side of the images that the growing networks see; those that are compared see :data:`SIDE`."""
 
 SMALLEST_WIDTH = 16
 """Of the growing networks, whose channels are shares of it."""
@@ -20,11 +20,11 @@ class RowByRow(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cell = nn.RNNCell(PIXELS, _STATE)
+        self.cell = nn.RNNCell(SIDE, _STATE)
         self.output = nn.Linear(_STATE, CLASSES)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the outputs, shape (B, CLASSES), of images of shape (B, 1, PIXELS, PIXELS)."""
+        """Return the outputs, shape (B, CLASSES), of images of shape (B, 1, SIDE, SIDE)."""
         state = images.new_zeros(len(images), _STATE)
         for row in images.squeeze(1).unbind(1):
             state = self.cell(row, state)
@@ -36,7 +36,7 @@ def smooth_perceptron() -> nn.Module:
     """Return a perceptron with two tanh layers."""
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(PIXELS**2, 64),
+        nn.Linear(SIDE**2, 64),
         nn.Tanh(),
         nn.Linear(64, 32),
         nn.Tanh(),
@@ -47,16 +47,16 @@ def smooth_perceptron() -> nn.Module:
 def normalised_convolutional() -> nn.Module:
     """Return two convolutions with batch normalisation, ReLU and max-pooling, and a dense layer."""
     return nn.Sequential(
-        nn.Conv2d(1, 6, _KERNEL, padding=2),
+        nn.Conv2d(1, 6, kernel_size=3, padding=1),
         nn.BatchNorm2d(6),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        nn.Conv2d(6, 12, _KERNEL, padding=2),
+        nn.Conv2d(6, 12, kernel_size=3, padding=1),
         nn.BatchNorm2d(12),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(12 * (PIXELS // 4) ** 2, CLASSES),
+        nn.Linear(12 * (SIDE // 4) ** 2, CLASSES),
     ).double()
 
 
