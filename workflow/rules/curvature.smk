@@ -38,6 +38,46 @@ rule measure_exact_growth:
         "../scripts/measure_exact_growth.py"
 
 
+rule measure_product_error:
+    input:
+        arrays=prepared(CONFIGURATION.curvature.dataset)[0],
+        manifest=prepared(CONFIGURATION.curvature.dataset)[1],
+    output:
+        table=table_path("product_error", None),
+    log:
+        f"logs/{TIER}/measure_product_error.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_product_error.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        steps=CONFIGURATION.curvature.products.steps,
+        code=code_digest(*curvature_roots("product_error")),
+    script:
+        "../scripts/measure_product_error.py"
+
+
+rule measure_product_cost:
+    input:
+        arrays=prepared(CONFIGURATION.curvature.dataset)[0],
+        manifest=prepared(CONFIGURATION.curvature.dataset)[1],
+    output:
+        numbers=table_path("product_cost", None),
+        timing=table_path("product_cost_timing", None),
+    log:
+        f"logs/{TIER}/measure_product_cost.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_product_cost.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores_for_timing
+    params:
+        **CONFIGURATION.curvature.products.model_dump(exclude={"steps"}),
+        code=code_digest(*curvature_roots("product_cost")),
+    script:
+        "../scripts/measure_product_cost.py"
+
+
 rule track_spectrum:
     input:
         runs=followed_run_files,

@@ -43,6 +43,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`curvature`", models.CurvatureSection),
     ("`curvature.exact_hessian`", models.ExactHessianSection),
     ("`curvature.growth`", models.GrowthSection),
+    ("`curvature.products`", models.ProductsSection),
     ("`curvature.spectrum`", models.SpectrumSection),
     ("`curvature.directions`", models.DirectionsSection),
     ("`curvature.sharpness`", models.SharpnessSection),

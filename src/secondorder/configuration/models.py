@@ -209,6 +209,32 @@ class GrowthSection(Section):
     memory_megabytes: int = Field(4096, ge=1, description="Memory the dense matrix may take; beyond, it does not fit.")
 
 
+class ProductsSection(Section):
+    """What Hessian-vector products are measured over."""
+
+    steps: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [
+            *(float(f"1e-{digits}") for digits in range(1, 17)),
+            *(1e-20, 1e-25, 1e-30, 1e-35, 1e-40, 1e-60, 1e-80, 1e-100, 1e-150, 1e-200),
+        ],
+        min_length=1,
+        description="Sizes of the complex step and of the finite difference, relative to the vector, over which their "
+        "error is measured; float32 has those above 1e-38.",
+    )
+    batch_sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        [16, 64, 256, 1024],
+        min_length=1,
+        description="Sizes of the batches over which the cost is measured, at the largest width.",
+    )
+    widths: list[Annotated[int, Field(ge=16)]] = Field(
+        [32, 64, 128, 256, 512],
+        min_length=1,
+        description="Widths w of the networks over which the cost is measured, at the largest batch: a perceptron with "
+        "hidden layers of 2w and w, and two convolutions of w/16 and w/8 channels before a hidden layer of w.",
+    )
+    repeats: int = Field(9, ge=1, description="Repetitions, of which the median counts.")
+
+
 class SpectrumSection(Section):
     """What the spectra along training are of."""
 
@@ -245,13 +271,16 @@ class CurvatureSection(Section):
     """The stage that checks the exact Hessian and looks at curvature along training."""
 
     dataset: Name = Field(
-        "mnist_5k", description="Dataset whose images, pooled to 8 x 8, the small networks of the checks see."
+        "mnist_5k",
+        description="Dataset whose images the networks of the checks see, pooled to 8 x 8, and to 28 x 28 where "
+        "the cost of products is measured.",
     )
     runs: list[Name] | None = Field(
         None, min_length=1, description="Runs whose first seed `spectrum` and `directions` follow; all when absent."
     )
     exact_hessian: ExactHessianSection = Field(ExactHessianSection(), description="Closed form against dense matrix.")
     growth: GrowthSection = Field(GrowthSection(), description="Cost as a network grows.")
+    products: ProductsSection = Field(ProductsSection(), description="Error and cost of Hessian-vector products.")
     spectrum: SpectrumSection = Field(SpectrumSection(), description="Eigenvalues along training.")
     directions: DirectionsSection = Field(DirectionsSection(), description="Newton directions along training.")
     sharpness: SharpnessSection = Field(SharpnessSection(), description="Sharpness of the trained networks.")

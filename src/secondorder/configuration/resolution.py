@@ -12,7 +12,7 @@ from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.models import Configuration, FigureSection, TableSection
 from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
-from secondorder.statistics.names import AGGREGATED
+from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
 from secondorder.training.specification import RunSpecification
 from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM
 
@@ -72,10 +72,20 @@ def followed_runs(configuration: Configuration, problem: str) -> list[str]:
 
 
 def problems_with(configuration: Configuration, table: str) -> list[str]:
-    """Return the problems that there is a table of: all of them but for those of the curvature stage.
+    """Return the problems that there is a table of: all of them, but for two kinds of tables.
 
-    Those need snapshots and that the problem asks for them, and ``spectrum`` and ``directions`` a run to follow.
+    Those of one optimizer need a run of it that belongs to no study. Those of the curvature stage need snapshots and
+    that the problem asks for them, and ``spectrum`` and ``directions`` a run to follow.
     """
+    if table in OF_OPTIMIZER:
+        return [
+            problem
+            for problem in configuration.problems
+            if any(
+                configuration.runs[run].optimizer == OF_OPTIMIZER[table]
+                for run in _main_runs_of(configuration, problem)
+            )
+        ]
     if table not in OF_PROBLEM:
         return list(configuration.problems)
     return [
@@ -170,11 +180,15 @@ def _check_curvature(configuration: Configuration) -> None:
         if run not in configuration.all_runs:
             raise unknown_name("curvature.runs", "run", run, configuration.all_runs)
     images = DATASETS[section.dataset].train_size
-    if max(section.exact_hessian.samples) > images:
-        raise ConfigurationError(
-            f"curvature.exact_hessian.samples: given {max(section.exact_hessian.samples)}; {section.dataset} has "
-            f"{images} training images; give smaller batches"
-        )
+    for key, given in (
+        ("exact_hessian.samples", section.exact_hessian.samples),
+        ("products.batch_sizes", section.products.batch_sizes),
+    ):
+        if max(given) > images:
+            raise ConfigurationError(
+                f"curvature.{key}: given {max(given)}; {section.dataset} has {images} training images; give smaller "
+                "batches"
+            )
 
 
 def _check_renderings(

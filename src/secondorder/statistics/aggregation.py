@@ -9,6 +9,7 @@ from secondorder.files import atomic_path
 from secondorder.statistics.accuracy import summarise_accuracy
 from secondorder.statistics.collection import CollectedRuns
 from secondorder.statistics.curves import evaluation_rows, summarise_curves
+from secondorder.statistics.krylov import krylov_steps
 from secondorder.statistics.time_to_target import summarise_time_to_target
 from secondorder.statistics.updates_to_loss import summarise_updates_to_loss
 
@@ -33,6 +34,7 @@ def aggregate(
     return {
         "accuracy": summarise_accuracy(runs.metrics, runs.seeds, confidence, resamples),
         "curves": summarise_curves(rows, runs.seeds, confidence, resamples),
+        "krylov": krylov_steps(runs.metrics),
         "seeds": runs.seeds,
         "time_to_target": summarise_time_to_target(rows, runs.seeds, targets),
         "updates_to_loss": summarise_updates_to_loss(rows, runs.seeds, loss_targets),

@@ -1,3 +1,6 @@
 """Names of the aggregated tables, which figures and tables read."""
 
-AGGREGATED = ("accuracy", "curves", "seeds", "time_to_target", "updates_to_loss")
+OF_OPTIMIZER = {"krylov": "newton_krylov"}
+"""Tables of one optimizer's steps: figures and tables have them of the problems that train a run of it."""
+
+AGGREGATED = ("accuracy", "curves", "seeds", "time_to_target", "updates_to_loss", *OF_OPTIMIZER)

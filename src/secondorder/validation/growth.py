@@ -4,8 +4,6 @@ Each is measured in a process of its own with one thread, so that nothing that r
 reported is the peak resident memory above what the process held when it began.
 """
 
-import multiprocessing
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,21 +12,17 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-
-# PyTorch imports it, which is slow, at the first batched derivative; every measuring process would do so by itself.
-import torch.fx.experimental.symbolic_shapes
 from numpy.typing import NDArray
 from torch.nn import functional
 
 from secondorder.curvature.exact_hessian import ExactHessian
-from secondorder.training.device import peak_memory_bytes, reset_peak_memory
 from secondorder.validation.dense import dense_hessian
 from secondorder.validation.exact_hessian import DAMPING, eigenvalue_error
+from secondorder.validation.measuring import in_a_process, peak_memory_of, spread
 from secondorder.validation.networks import CLASSES, SIDE, initialised, perceptron
 
 _NUMBER_BYTES = 8
 _WARM_UP_WIDTH = 3
-_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -93,8 +87,8 @@ def measure_growth(
     for width in widths:
         parameters = count_parameters(width)
         status = limits.dense_status(parameters)
-        exact = _in_a_process("exact", width, images, labels, repeats)
-        dense = _in_a_process("dense", width, images, labels, repeats) if status == "measured" else None
+        exact = _measured("exact", width, images, labels, repeats)
+        dense = _measured("dense", width, images, labels, repeats) if status == "measured" else None
         error = eigenvalue_error(exact.eigenvalues, dense.eigenvalues) if dense else torch.nan
         for method, measured, said in (("exact", exact, "measured"), ("dense", dense, status)):
             about = {"method": method, "width": width, "parameters": parameters, "status": said}
@@ -120,12 +114,7 @@ def count_parameters(width: int) -> int:
 def _timing(measured: Measured | None) -> dict[str, float]:
     if measured is None:
         return dict.fromkeys(("seconds", "fastest", "slowest", "memory_bytes"), torch.nan)
-    return {
-        "seconds": statistics.median(measured.seconds),
-        "fastest": min(measured.seconds),
-        "slowest": max(measured.seconds),
-        "memory_bytes": float(measured.memory_bytes),
-    }
+    return {**spread(measured.seconds), "memory_bytes": float(measured.memory_bytes)}
 
 
 # The certificate is left to be called, because it is a check and no part of the task.
@@ -151,27 +140,25 @@ def _network(width: int) -> torch.nn.Module:
     return initialised(partial(perceptron, [width, width], "relu"), seed=0)
 
 
-def _in_a_process(method: str, width: int, images: torch.Tensor, labels: torch.Tensor, repeats: int) -> Measured:
-    """Return what a fresh process measures; it is forked, so that it imports nothing and starts in milliseconds."""
-    arrays = images.numpy(), labels.numpy()
-    with multiprocessing.get_context("fork").Pool(processes=1) as pool:
-        rank, eigenvalues, certificate, seconds, memory = pool.apply(_measure, (method, width, *arrays, repeats))
+def _measured(method: str, width: int, images: torch.Tensor, labels: torch.Tensor, repeats: int) -> Measured:
+    given = images.numpy(), labels.numpy()
+    rank, eigenvalues, certificate, seconds, memory = in_a_process(_measure, method, width, *given, repeats)
     return Measured(rank, torch.from_numpy(eigenvalues), certificate, seconds, memory)
 
 
 def _measure(
     method: str, width: int, images: NDArray[np.float64], labels: NDArray[np.int64], repeats: int
 ) -> tuple[int, NDArray[np.float64], float, list[float], int]:
-    torch.set_num_threads(1)
     given = torch.from_numpy(images), torch.from_numpy(labels)
     _METHODS[method](_WARM_UP_WIDTH, *given)  # libraries that load at first use are no cost of the method
-    reset_peak_memory(_CPU)
-    before = peak_memory_bytes(_CPU)
     seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        rank, eigenvalues, certificate = _METHODS[method](width, *given)
-        seconds.append(time.perf_counter() - started)
-    memory = peak_memory_bytes(_CPU) - before
-    # Numbers go through the pipe as NumPy arrays: tensors would share memory, whose files can run out.
+
+    def repeat() -> Found:
+        for _ in range(repeats):
+            started = time.perf_counter()
+            found = _METHODS[method](width, *given)
+            seconds.append(time.perf_counter() - started)
+        return found
+
+    (rank, eigenvalues, certificate), memory = peak_memory_of(repeat)
     return rank, eigenvalues.numpy(), certificate(), seconds, memory

@@ -19,8 +19,8 @@ _FIT_STEP = 0.02
 _FIT_STEPS = 5000
 
 
-def small_images(dataset: Dataset, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return real training images of :data:`SIDE` by :data:`SIDE` pixels and their labels.
+def small_images(dataset: Dataset, samples: int, side: int = SIDE) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return real training images of few pixels and one channel, and their labels.
 
     They are evenly spaced over the training split, normalised as training sees them, averaged over their channels and
     over the pixels that fall into one.
@@ -28,12 +28,13 @@ def small_images(dataset: Dataset, samples: int) -> tuple[torch.Tensor, torch.Te
     Args:
         dataset: The data.
         samples: How many.
+        side: Pixels along each side.
 
     Returns:
-        Images, shape (samples, 1, SIDE, SIDE), float64, and labels, shape (samples,).
+        Images, shape (samples, 1, side, side), float64, and labels, shape (samples,).
     """
     images, labels = training_samples(dataset, evenly_spaced(samples, len(dataset.train_labels)))
-    return functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), SIDE), labels
+    return functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), side), labels
 
 
 def training_samples(dataset: Dataset, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

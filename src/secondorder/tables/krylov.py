@@ -1,0 +1,53 @@
+"""What the steps of each Newton-Krylov run are like, over all its seeds."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from secondorder.presentation import Context, data_note
+from secondorder.tables.table import Table
+
+_ENDS = ("converged", "disturbed", "capped", "boundary", "zero gradient", "not finite")
+
+
+def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
+    """Return the table of Newton-Krylov steps.
+
+    Args:
+        tables: The aggregated tables ``krylov`` and ``seeds``.
+        context: Gives labels.
+    """
+    steps = context.of_main_runs(tables["krylov"])
+    seeds = tables["seeds"][tables["seeds"]["problem"].isin(steps["problem"])]
+    rows = []
+    for (problem, run), group in steps.groupby(["problem", "run"], sort=False):
+        ends = group["krylov_end"].value_counts(normalize=True)
+        rows.append(
+            {
+                "problem": problem,
+                "optimizer": run,
+                "seeds": group["seed"].nunique(),
+                "steps": len(group),
+                "products": group["krylov_products"].mean(),
+                **{end: 100 * ends.get(end, 0.0) for end in _ENDS},
+                "rejected": 100 * (group["step_size"] == 0).mean(),
+                "taylor_error": group["taylor_error"].median(),
+            }
+        )
+    columns = ["problem", "optimizer", "seeds", "steps", "products", *_ENDS, "rejected", "taylor_error"]
+    caption = (
+        "Steps of Newton-Krylov, all seeds together. Products: Hessian-vector products per step, mean. Then the "
+        "percentage of steps by why conjugate gradients ended (the residual converged, a direction without positive "
+        "curvature disturbed them, the products were used up, the boundary of the trust region was reached, the "
+        "gradient was zero, a number was not finite), and of those that were rejected, so that no step was taken. "
+        "Taylor error: |measured change − predicted change| / |predicted change| of the mini-batch loss at the last "
+        "step length that was tried, median; a dash where no change is measured."
+    )
+    digits = {"products": 1, **dict.fromkeys(_ENDS, 1), "rejected": 1}
+    return Table(
+        pd.DataFrame(rows, columns=columns),
+        f"{caption} {data_note(seeds)}".strip(),
+        digits,
+        context.labels,
+        significant={"taylor_error": 2},
+    )
