@@ -53,7 +53,7 @@ def bent(outputs):
 
 
 def products(module, loss, formula=None):
-    """The product with one vector by double backward, of a formula where it is given, and by each method on the tape."""
+    """The product with one vector by double backward, of a formula where there is one, and by each method on a tape."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     vector = torch.randn(sum(parameter.numel() for parameter in parameters), dtype=torch.float64)
     truth = double_backward(formula or loss, parameters, vector)

@@ -56,7 +56,8 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.names = ModuleNames(module)
         self._parameters = parameters
-        self._values = [parameter.detach() for parameter in parameters]
+        # Copies: what is computed from the tape stays at this point when the parameters move on.
+        self._values = [parameter.detach().clone() for parameter in parameters]
         self._numbers = {id(parameter): number for number, parameter in enumerate(parameters)}
         self._handed: list[torch.Tensor] = list(parameters)
         self._constants: list[tuple[torch.Tensor, int, str]] = []

@@ -42,9 +42,10 @@ class FiniteDifference:
         """
         length = length_of(vector)
         steps = split_like(vector / length * self._step, self._evaluation.parameters)
-        if all(torch.equal(value + step, value) for value, step in zip(self._point, steps, strict=True)):
+        moved = [value + step - value for value, step in zip(self._point, steps, strict=True)]
+        if length_of(flattened(moved)) < self._step / 2:
             raise InputError(
-                f"a step of {self._step:g} does not move the parameters, of {vector.dtype}; use a larger one, or none "
+                f"a step of {self._step:g} does not move the parameters in {vector.dtype}; use a larger one, or none "
                 "for the default"
             )
         difference = self._gradient_at(steps, 1) - self._gradient_at(steps, -1)
