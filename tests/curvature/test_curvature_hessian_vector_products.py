@@ -181,6 +181,15 @@ def test_parameters_and_their_gradients_are_left_alone(method):
         assert torch.equal(parameter.grad, gradient)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_graph_made_before_stays_valid(method):
+    problem = Problem(with_dropout)
+    loss = problem.loss()
+    problem.products(method)(problem.vector)
+    loss.backward()
+    assert all(parameter.grad.norm() > 0 for parameter in problem.parameters)
+
+
 @pytest.mark.parametrize("method", TAPES)
 def test_products_on_a_tape_stay_at_their_point(method):
     problem = Problem()

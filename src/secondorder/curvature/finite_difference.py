@@ -20,7 +20,8 @@ def default_step(evaluation: Evaluation) -> float:
 class FiniteDifference:
     """H v ≈ (∇L(θ + ε v/‖v‖) − ∇L(θ − ε v/‖v‖)) ‖v‖ / (2ε).
 
-    The parameters are moved in place for each gradient and then set back.
+    The parameters have other values during each gradient and are set back after it. Between two sides of a kink, as of
+    ReLU or max-pooling, a difference is the jump of the gradient divided by the step, and no derivative.
 
     Args:
         evaluation: What is differentiated.
