@@ -117,6 +117,7 @@ ACTIVATIONS = (
 NETWORKS = {
     **{activation.__name__: perceptron(activation) for activation in ACTIVATIONS},
     "ReLU in place": perceptron(lambda: nn.ReLU(inplace=True)),
+    "dropout in place, in evaluation": evaluated(perceptron(nn.Tanh, lambda: nn.Dropout(0.4, inplace=True))),
     "dropout": perceptron(nn.Tanh, lambda: nn.Dropout(0.4)),
     "layer norm": perceptron(lambda: nn.LayerNorm(6), nn.Tanh),
     "batch norm in training": perceptron(lambda: nn.BatchNorm1d(6), nn.Tanh),

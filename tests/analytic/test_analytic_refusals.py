@@ -92,6 +92,7 @@ REFUSED = {
     "writing into a constant": (into_a_constant, "__setitem__"),
     "in-place change of what a view shares": (changed_view, "inplace=False"),
     "in-place change of a constant": (changed_constant, "changed in place"),
+    "copy of the values": (lambda x: x * torch.ones(1).new_tensor(x), "new_tensor"),
     "alpha dropout": (lambda x: functional.alpha_dropout(x, training=True), "alpha_dropout"),
     "legacy reduction": (lambda x: functional.mse_loss(x, x.new_ones(3, 4), size_average=False), "size_average"),
     "gumbel_softmax": (functional.gumbel_softmax, "gumbel_softmax"),

@@ -67,10 +67,8 @@ def constant(tensor: Tensor) -> Tensor:
 
 METADATA = {
     *functions_named("size", "dim", "ndimension", "numel", "nelement", "stride", "is_contiguous", "storage_offset"),
-    *functions_named(
-        "is_floating_point", "is_complex", "element_size", "get_device", "is_signed", "is_same_size", "type"
-    ),
-    *functions_named("is_tensor", "result_type", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like"),
+    *functions_named("is_floating_point", "is_complex", "element_size", "get_device", "is_signed"),
+    *functions_named("is_tensor", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like"),
     *functions_named(
         "randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "__len__", "__hash__"
     ),
@@ -100,7 +98,7 @@ for _name in (
     "reshape", "view", "flatten", "unflatten", "transpose", "permute", "squeeze", "unsqueeze", "expand", "contiguous",
     "clone", "t", "movedim", "moveaxis", "swapaxes", "swapdims", "flip", "roll", "repeat", "tile", "narrow", "select",
     "diagonal", "tril", "triu", "cumsum", "neg", "negative", "positive", "repeat_interleave", "index_select", "gather",
-    "ravel", "broadcast_to", "trace", "__getitem__", "reshape_as", "view_as", "expand_as", "sum", "nansum", "mean",
+    "ravel", "broadcast_to", "trace", "__getitem__", "reshape_as", "view_as", "expand_as", "sum", "mean",
     "to", "type_as", "float", "double",
 ):  # fmt: skip
     primitive(_name)(_linear_in_first(_name))

@@ -70,7 +70,9 @@ class Recorder(TorchFunctionMode):
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         for tensor in tensors:
             self._refuse_unseen(func, tensor)
-        if func in METADATA or not any(self.is_tracked(tensor) for tensor in tensors):
+        tracked = [tensor for tensor in tensors if self.is_tracked(tensor)]
+        # Behind the first argument a tensor would be read: new_full(shape, value).
+        if not tracked or (func in METADATA and len(tracked) == 1 and tracked[0] is args[0]):
             return func(*args, **kwargs)
         if not torch.is_grad_enabled():
             raise self._error(
@@ -206,6 +208,8 @@ class Recorder(TorchFunctionMode):
         return self._overwrite(func, target, result)
 
     def _overwrite(self, func: Any, target: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
+        if result is target:
+            return target
         with torch._C.DisableTorchFunction(), torch.no_grad():
             memory = target.untyped_storage().data_ptr()
             number = self._numbers[id(target)]
