@@ -118,6 +118,7 @@ class VariantSection(Section):
     settings: SettingValues = Field(
         {}, description="Replace the varied run's settings of the same names, and are not searched."
     )
+    search: dict[str, RangeSection] = Field({}, description="Ranges beside those of the varied run, or in their place.")
 
 
 class StudySection(Section):
@@ -127,7 +128,8 @@ class StudySection(Section):
     varies: Name = Field(description="The run, one of `runs`, that the study's own runs vary and are shown beside.")
     runs: dict[Name, VariantSection] = Field(
         min_length=1,
-        description="Its runs by name. Each searches what the varied run searches, but for the settings it gives.",
+        description="Its runs by name. Each searches what the varied run searches, but for the settings it gives, and "
+        "what it adds.",
     )
 
 
@@ -409,6 +411,7 @@ def varied(run: RunSection, variant: VariantSection) -> RunSection:
             "label": variant.label,
             "batch_size": variant.batch_size or run.batch_size,
             "settings": {**run.settings, **variant.settings},
-            "search": {name: given for name, given in run.search.items() if name not in variant.settings},
+            "search": {name: given for name, given in run.search.items() if name not in variant.settings}
+            | variant.search,
         }
     )

@@ -1,4 +1,4 @@
-"""What the steps of each Newton-Krylov run are like, over all its seeds."""
+"""What the steps of each Newton-Krylov run are like, those of the studies among them, over all its seeds."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
         tables: The aggregated tables ``krylov`` and ``seeds``.
         context: Gives labels.
     """
-    steps = context.of_main_runs(tables["krylov"])
+    steps = tables["krylov"]
     seeds = tables["seeds"][tables["seeds"]["problem"].isin(steps["problem"])]
     rows = []
     for (problem, run), group in steps.groupby(["problem", "run"], sort=False):
