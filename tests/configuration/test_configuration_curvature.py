@@ -118,9 +118,10 @@ def test_problem_that_trains_no_followed_run_has_no_spectrum():
 
 
 def test_dataset_of_the_checks_is_needed_only_where_they_are_read():
+    figures = ("exact_hessian_error", "exact_hessian_growth", "product_error", "product_cost")
     of_stage = {
-        "figures": {"exact_hessian_error": None, "exact_hessian_growth": None},
-        "tables": {"exact_hessian": None},
+        "figures": dict.fromkeys(figures),
+        "tables": dict.fromkeys(("exact_hessian", "product_error", "product_cost")),
     }
     assert datasets_of(loaded(tier="reduced")) == ["cifar10", "mnist", "mnist_5k"]
     assert datasets_of(loaded(tier="reduced", **of_stage)) == ["cifar10", "mnist"]

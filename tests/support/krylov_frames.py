@@ -19,8 +19,8 @@ NAMES = ["converged", "disturbed", "disturbed", "capped"]
 def krylov_tables(runs=("krylov", "capped", "variant"), verified=True, problem="mnist_mlp", **columns):
     """Eighty steps of two seeds of each run.
 
-    Of four steps one takes 2 products and converges, two are disturbed after 4, and one is capped at 6 and rejected. The
-    loss falls by half of what is predicted, but rises where the step is rejected.
+    Of four steps one takes 2 products and converges, two are disturbed after 4, and one is capped at 6 and rejected.
+    The loss falls by half of what is predicted, but rises where the step is rejected.
     """
     rows = []
     for run in runs:
