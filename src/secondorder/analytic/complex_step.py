@@ -44,7 +44,7 @@ class ComplexStep:
     def __init__(self, tape: Tape) -> None:
         self._steps = tape.steps
         self._loss = tape.loss
-        self._parameters = [value.clone() for value in tape.values[: tape.parameters]]
+        self._parameters = tape.values[: tape.parameters]
 
     def __call__(self, imaginary: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return Im ∇L(θ + i y) in pieces of the parameters' shapes.

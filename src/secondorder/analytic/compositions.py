@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch.nn import functional
 
-from secondorder.analytic.operations import constant, entered, functions_named
-from secondorder.errors import CapabilityError
+from secondorder.analytic.operations import NotAnalyticError, constant, entered, functions_named
 
 Tensor = torch.Tensor
 Dimensions = int | tuple[int, ...] | list[int] | None
@@ -117,16 +116,6 @@ def _hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 def _glu(input: Tensor, dim: int = -1) -> Tensor:
     values, gates = input.chunk(2, dim)
     return values * gates.sigmoid()
-
-
-@composition(functional.tanh)
-def _tanh(input: Tensor) -> Tensor:
-    return input.tanh()
-
-
-@composition(functional.sigmoid)
-def _sigmoid(input: Tensor) -> Tensor:
-    return input.sigmoid()
 
 
 # Softmax and losses
@@ -299,7 +288,7 @@ def _norm(
     ord: float = 2,
 ) -> Tensor:
     if p not in (2, "fro", None) or ord != 2:
-        raise CapabilityError(f"norm of order {ord if ord != 2 else p} is not known; use order 2")
+        raise NotAnalyticError(f"norm of order {ord if ord != 2 else p} is not known; use order 2")
     dim = tuple(range(input.ndim)) if dim is None else dim
     return input.square().sum(dim, keepdim=keepdim).sqrt()
 
@@ -338,7 +327,7 @@ def _batch_norm(
         functional.batch_norm(constant(input), running_mean, running_var, None, None, True, momentum, eps)
         normal = _standardised(input, [d for d in range(input.ndim) if d != 1], eps)
     elif running_mean is None or running_var is None:
-        raise CapabilityError("batch_norm in evaluation mode needs running statistics; track them, or call train()")
+        raise NotAnalyticError("batch_norm in evaluation mode needs running statistics; track them, or call train()")
     else:
         normal = (input - running_mean.reshape(shape).clone()) * (running_var + eps).rsqrt().reshape(shape)
     return _scaled(normal, weight, bias, shape)
@@ -356,7 +345,7 @@ def _instance_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     if running_mean is not None or running_var is not None or not use_input_stats:
-        raise CapabilityError("instance_norm with running statistics is not known; leave track_running_stats out")
+        raise NotAnalyticError("instance_norm with running statistics is not known; leave track_running_stats out")
     normal = _standardised(input, list(range(2, input.ndim)), eps)
     return _scaled(normal, weight, bias, (1, -1, *[1] * (input.ndim - 2)))
 

@@ -228,7 +228,7 @@ class Softplus(Elementwise):
     threshold: float = math.inf
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.where(x > self.threshold, x, torch.nn.functional.softplus(x, threshold=math.inf))
+        return torch.where(x > self.threshold, x, _softplus(x))
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         return torch.where(x > self.threshold, 1.0, x.sigmoid())
@@ -239,7 +239,7 @@ class Softplus(Elementwise):
     def continuation(self, x: torch.Tensor, y: torch.Tensor) -> Planes:
         up, k, sine = x.sigmoid(), (y / 2).sin().square(), y.sin()
         excess = 4 * up * k * (up * k - 1) + (up * sine).square()
-        real = torch.nn.functional.softplus(x, threshold=math.inf) + excess.log1p() / 2
+        real = _softplus(x) + excess.log1p() / 2
         imaginary = torch.atan2(up * sine, 1 - 2 * up * k)
         straight = x > self.threshold
         return torch.where(straight, x, real), torch.where(straight, y, imaginary)
@@ -315,6 +315,11 @@ class ErrorFunction(Elementwise):
         size = 2 / math.sqrt(math.pi) * (y.square() - x.square()).exp()
         turn = 2 * x * y
         return size * turn.cos(), -size * turn.sin()
+
+
+def _softplus(x: torch.Tensor) -> torch.Tensor:
+    """Return log(1 + e^x), without an overflow."""
+    return x.clamp_min(0) + (-x.abs()).exp().log1p()
 
 
 def _quadrature(turn: torch.Tensor, y: torch.Tensor) -> list[tuple[float, float]]:

@@ -15,7 +15,6 @@ from secondorder.analytic import elementwise
 from secondorder.analytic.elementwise import Elementwise, PiecewiseLinear
 from secondorder.analytic.linear_maps import Selection
 from secondorder.analytic.products import Convolution, ElementwiseProduct, LinearLayer, MatrixProduct
-from secondorder.errors import CapabilityError
 
 if TYPE_CHECKING:
     from secondorder.analytic.tracing import Recorder
@@ -23,6 +22,11 @@ if TYPE_CHECKING:
 Tensor = torch.Tensor
 Number = int | float
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])
+
+
+class NotAnalyticError(Exception):
+    """An operation is called in a way that is not known to be analytic; the recorder adds where."""
+
 
 PRIMITIVES: dict[Any, Callable[..., Any]] = {}
 """Functions that take the recorder first, and give it primitives."""
@@ -32,7 +36,7 @@ _NAMESPACES = (torch, torch.Tensor, functional, torch.special, torch.linalg)
 
 def functions_named(*names: str) -> list[Any]:
     """Return the functions of these names in torch, of tensors and in torch.nn.functional."""
-    found = [getattr(space, name) for name in names for space in _NAMESPACES if hasattr(space, name)]
+    found = [found for name in names for space in _NAMESPACES if callable(found := getattr(space, name, None))]
     if not found:
         raise LookupError(f"torch has none of {names}")
     return found
@@ -147,7 +151,7 @@ def _pad(
 @primitive("masked_fill")
 def _masked_fill(record: "Recorder", input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor) and record.is_tracked(value):
-        raise CapabilityError("masked_fill with a value that depends on the parameters is not known; use torch.where")
+        raise NotAnalyticError("masked_fill with a value that depends on the parameters is not known; use torch.where")
     offset = torch.zeros_like(constant(input)).masked_fill(mask, value)
     return record.linear(lambda x: x.masked_fill(mask, 0), input, offset=offset)
 
@@ -191,7 +195,7 @@ def _embedding(
     sparse: bool = False,
 ) -> Tensor:
     if max_norm is not None or scale_grad_by_freq or sparse or record.is_tracked(input):
-        raise CapabilityError("embedding with max_norm, scale_grad_by_freq or sparse is not known; leave them out")
+        raise NotAnalyticError("embedding with max_norm, scale_grad_by_freq or sparse is not known; leave them out")
     if padding_idx is None:
         return record.linear(lambda w: functional.embedding(input, w), weight)
     # PyTorch's gradient leaves the padding row out: it is a constant.
@@ -264,7 +268,7 @@ def _divide_by(record: "Recorder", input: Any, other: Any) -> Tensor:
 @primitive(functional.linear)
 def _linear(record: "Recorder", input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if weight.ndim == 1:
-        raise CapabilityError("linear with a weight of one dimension is not known; use one of two dimensions")
+        raise NotAnalyticError("linear with a weight of one dimension is not known; use one of two dimensions")
     return record.product(LinearLayer(), input, weight, bias)
 
 
@@ -404,7 +408,7 @@ def _relu(record: "Recorder", input: Tensor, inplace: bool = False) -> Tensor:
 @primitive("leaky_relu")
 def _leaky_relu(record: "Recorder", input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     def slope(x: Tensor) -> Tensor:
-        return torch.where(x > 0, 1.0, negative_slope).to(x.dtype)
+        return torch.where(x > 0, x.new_ones(()), negative_slope)
 
     return record.elementwise(PiecewiseLinear(lambda x: functional.leaky_relu(x, negative_slope), slope), input)
 
@@ -444,7 +448,7 @@ def _softshrink(record: "Recorder", input: Tensor, lambd: float = 0.5) -> Tensor
 def _clamp(record: "Recorder", input: Tensor, min: Number | None = None, max: Number | None = None) -> Tensor:
     low, high = (-math.inf if min is None else min), (math.inf if max is None else max)
     if not all(isinstance(bound, Number) for bound in (low, high)):
-        raise CapabilityError("clamp with a tensor as its bound is not known; use numbers")
+        raise NotAnalyticError("clamp with a tensor as its bound is not known; use numbers")
     return record.elementwise(PiecewiseLinear(lambda x: x.clamp(low, high), lambda x: (x >= low) & (x <= high)), input)
 
 
@@ -468,7 +472,7 @@ def _softplus(record: "Recorder", input: Tensor, beta: float = 1.0, threshold: f
 @primitive("pow", "__pow__", "float_power")
 def _power(record: "Recorder", input: Tensor, exponent: Any) -> Tensor:
     if not isinstance(exponent, int | float):
-        raise CapabilityError("pow with a tensor as its exponent is not known; use a number, or exp and log")
+        raise NotAnalyticError("pow with a tensor as its exponent is not known; use a number, or exp and log")
     if exponent != int(exponent):
         return record.elementwise(elementwise.Power(float(exponent)), input)
     if exponent == 0:
@@ -516,7 +520,7 @@ def _extreme(largest: bool) -> Callable[..., Any]:
 
     def operation(record: "Recorder", input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         if isinstance(dim, Tensor):
-            raise CapabilityError("max and min of two tensors are not known; use a sum with relu of their difference")
+            raise NotAnalyticError("max and min of two tensors are not known; use a sum with relu of their difference")
         if dim is None:
             return record.selection(Selection(lambda x: pick(x).reshape([]), input.ndim), input)
         moved = record.linear(lambda x: x.movedim(dim, -1), input)

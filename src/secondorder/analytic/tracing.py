@@ -14,7 +14,7 @@ from secondorder.analytic.compositions import COMPOSITIONS, IN_PLACE
 from secondorder.analytic.elementwise import Elementwise
 from secondorder.analytic.linear_maps import LinearMap, Selection
 from secondorder.analytic.module_names import ModuleNames
-from secondorder.analytic.operations import METADATA, PRIMITIVES
+from secondorder.analytic.operations import METADATA, PRIMITIVES, NotAnalyticError
 from secondorder.analytic.products import Product
 from secondorder.analytic.tape import Argument, Primitive, Step, Tape, without_unused
 from secondorder.errors import CapabilityError
@@ -56,7 +56,8 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.names = ModuleNames(module)
         self._parameters = parameters
-        self._values = [parameter.detach() for parameter in parameters]
+        # Copies: what is computed from the tape stays at this point when the parameters move on.
+        self._values = [parameter.detach().clone() for parameter in parameters]
         self._numbers = {id(parameter): number for number, parameter in enumerate(parameters)}
         self._handed: list[torch.Tensor] = list(parameters)
         self._constants: list[tuple[torch.Tensor, int, str]] = []
@@ -95,8 +96,11 @@ class Recorder(TorchFunctionMode):
         except TypeError as error:
             raise self._error(func, f"is not known with these arguments ({error})") from error
         # What a composition calls is recorded in its turn.
-        with nullcontext() if primitive else self:
-            return operation(*given, **kwargs)
+        try:
+            with nullcontext() if primitive else self:
+                return operation(*given, **kwargs)
+        except NotAnalyticError as error:
+            raise CapabilityError(f"{self._where()}: {error}") from error
 
     def is_tracked(self, value: object) -> bool:
         """Return whether a tensor depends on the parameters."""

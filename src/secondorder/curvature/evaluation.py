@@ -87,18 +87,15 @@ class Evaluation:
     @contextmanager
     def moved(self, values: Sequence[torch.Tensor]) -> Iterator[None]:
         """Evaluate in this block at other values of the parameters, which are set back after it."""
-        kept = [parameter.detach().clone() for parameter in self.parameters]
+        # Other memory, not other values in the same: a graph that was made before, here or by the caller, stays valid.
+        kept = [parameter.data for parameter in self.parameters]
         try:
-            _set(self.parameters, values)
+            for parameter, value in zip(self.parameters, values, strict=True):
+                parameter.data = value
             yield
         finally:
-            _set(self.parameters, kept)
-
-
-def _set(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for parameter, value in zip(parameters, values, strict=True):
-            parameter.copy_(value)
+            for parameter, value in zip(self.parameters, kept, strict=True):
+                parameter.data = value
 
 
 def check_finite(loss: torch.Tensor) -> None:

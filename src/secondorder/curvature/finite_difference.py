@@ -20,7 +20,8 @@ def default_step(evaluation: Evaluation) -> float:
 class FiniteDifference:
     """H v ≈ (∇L(θ + ε v/‖v‖) − ∇L(θ − ε v/‖v‖)) ‖v‖ / (2ε).
 
-    The parameters are moved in place for each gradient and then set back.
+    The parameters have other values during each gradient and are set back after it. Between two sides of a kink, as of
+    ReLU or max-pooling, a difference is the jump of the gradient divided by the step, and no derivative.
 
     Args:
         evaluation: What is differentiated.
@@ -42,9 +43,10 @@ class FiniteDifference:
         """
         length = length_of(vector)
         steps = split_like(vector / length * self._step, self._evaluation.parameters)
-        if all(torch.equal(value + step, value) for value, step in zip(self._point, steps, strict=True)):
+        moved = [value + step - value for value, step in zip(self._point, steps, strict=True)]
+        if length_of(flattened(moved)) < self._step / 2:
             raise InputError(
-                f"a step of {self._step:g} does not move the parameters, of {vector.dtype}; use a larger one, or none "
+                f"a step of {self._step:g} does not move the parameters in {vector.dtype}; use a larger one, or none "
                 "for the default"
             )
         difference = self._gradient_at(steps, 1) - self._gradient_at(steps, -1)

@@ -6,19 +6,19 @@ a linear map, a convolution, a normalisation or a PReLU; in any other place it r
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from secondorder.analytic.module_names import ModuleNames
 from secondorder.errors import CapabilityError, InputError
 
 SameFunction = Callable[[], AbstractContextManager[None]]
@@ -182,7 +182,7 @@ def take_apart(
     watch = _Watch(module, parameters, len(inputs), randomness_is_fixed=same_function is not None)
     before = [parameter.detach().clone() for parameter in parameters]
     same_function = same_function or nullcontext
-    with torch.no_grad(), same_function(), watch.names_of_modules(), watch:
+    with torch.no_grad(), same_function(), watch.names.watched(), watch:
         try:
             module(inputs)
         except RuntimeError as error:
@@ -272,8 +272,7 @@ class _Watch(TorchFunctionMode):
         self.random = False
         self._batch_size = batch_size
         self._randomness_is_fixed = randomness_is_fixed
-        self._names = {id(child): name or type(child).__name__ for name, child in module.named_modules()}
-        self._inside: list[str] = []
+        self.names = ModuleNames(module)
         owners = {
             id(parameter): f"{name.rpartition('.')[0] or type(module).__name__}"
             for name, parameter in module.named_parameters()
@@ -281,23 +280,6 @@ class _Watch(TorchFunctionMode):
         self.owners = {id(parameter): owners[id(parameter)] for parameter in parameters}
         self._constants = {id(tensor) for tensor in (*module.parameters(), *module.buffers())}
         self._layer_of: dict[int, Layer] = {}
-
-    @contextmanager
-    def names_of_modules(self) -> Iterator[None]:
-        """Know within this block which module a function is called in."""
-
-        def enter(child: nn.Module, _: Any) -> None:
-            self._inside.append(self._names.get(id(child), type(child).__name__))
-
-        def leave(_child: nn.Module, _inputs: Any, _outputs: Any) -> None:
-            self._inside.pop()
-
-        handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -337,7 +319,7 @@ class _Watch(TorchFunctionMode):
                 )
 
     def _where(self) -> str:
-        return self._inside[-1] if self._inside else "the model"
+        return self.names.current or "the model"
 
     def _note(self, func: Any, args: Any, kwargs: Any, tracked: list[nn.Parameter], result: Any) -> None:
         if func is functional.linear:
