@@ -34,10 +34,10 @@ STATEFUL = {
         "exact_newton",
         {"variant": "joint_hessian", "largest_rank": 1000, "adapt_damping": True, "learning_rate": 0.1},
     ),
-    "newton-krylov": ("newton_krylov", {"initial_step": 0.05}),
+    "newton-krylov": ("newton_krylov", {"initial_step": 0.05, "krylov_steps": 3}),
     "newton-krylov in a trust region": (
         "newton_krylov",
-        {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1},
+        {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1, "krylov_steps": 3},
     ),
 }
 NO_PENALTY = [{"variant": "per_sample"}, {"variant": "layerwise"}, {"variant": "joint_hessian", "largest_rank": 1000}]

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector
 
 from secondorder.curvature.hessian_vector_products import MethodName
+from secondorder.errors import InputError
 from secondorder.optim.objective_products import objective_products
 from secondorder.training.objective import Objective
 from secondorder.training.work import PRODUCT_PRICES, Work
@@ -170,6 +171,19 @@ def test_parameters_that_are_not_finite_make_nan_and_no_error(method, value):
         objective.model[2].weight[0, 0] = value
     products = objective_products(objective, method)
     assert all(torch.isnan(t).all() for t in (products.loss, products.gradient, products(torch.ones(43).double())))
+
+
+@EVERY
+def test_a_loss_that_is_not_finite_makes_nan_and_no_error(method):
+    objective = make()
+    objective.loss_function = lambda outputs, targets: functional.cross_entropy(outputs, targets) * torch.inf
+    products = objective_products(objective, method)
+    assert all(torch.isnan(t).all() for t in (products.loss, products.gradient, products(torch.ones(43).double())))
+
+
+def test_an_error_of_the_caller_is_raised_where_the_loss_is_finite():
+    with pytest.raises(InputError, match=r"step of 0\.1 is given"):
+        objective_products(make(), "r_operator", 0.1)
 
 
 @EVERY

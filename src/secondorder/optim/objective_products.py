@@ -7,6 +7,7 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 from secondorder.curvature.hessian_vector_products import HessianVectorProducts, MethodName
+from secondorder.errors import InputError
 from secondorder.training.objective import Objective
 from secondorder.training.work import PRODUCT_PRICES
 
@@ -44,8 +45,8 @@ def objective_products(
 
     The penalty is part of all three. With fewer ``samples`` than the mini-batch has, products are with the Hessian of
     the mean loss over its last ones: making them costs a gradient of those besides, and dropout has other masks there.
-    Where parameters or vectors are not finite, nothing is differentiated and results are NaN, so that training ends as
-    diverged and not with an error.
+    Where parameters, their loss or a vector are not finite, nothing is differentiated and results are NaN, so that
+    training ends as diverged and not with an error.
 
     Args:
         objective: The mini-batch objective.
@@ -60,24 +61,30 @@ def objective_products(
     """
     theta = parameters_to_vector(objective.parameters).detach()
     if not torch.isfinite(theta).all():
-        lost = torch.full_like(theta, torch.nan)
-        return ObjectiveProducts(objective.loss() * torch.nan, lost, lost.mul)
+        return _diverged(objective.loss(), theta)
     batch = len(objective.inputs)
     used = min(samples, batch) if samples else batch
     penalty = _penalty(objective) if objective.penalty else None
     # The whole mini-batch first: it is what BatchNorm's running statistics are to see.
     whole = _whole(objective) if used < batch else None
     objective.work.count_gradient(used)
-    products = HessianVectorProducts(
-        objective.model,
-        objective.loss_function,
-        objective.inputs[batch - used :],
-        objective.targets[batch - used :],
-        method,
-        step or None,
-        same_function=objective.same_function,
-        check=check,
-    )
+    try:
+        products = HessianVectorProducts(
+            objective.model,
+            objective.loss_function,
+            objective.inputs[batch - used :],
+            objective.targets[batch - used :],
+            method,
+            step or None,
+            same_function=objective.same_function,
+            check=check,
+        )
+    except InputError:
+        # A loss without derivatives because it is not finite is an outcome of training, and no mistake of the caller.
+        loss = objective.loss()
+        if torch.isfinite(loss):
+            raise
+        return _diverged(loss, theta)
 
     def product(vector: torch.Tensor) -> torch.Tensor:
         if not torch.isfinite(vector).all():
@@ -93,6 +100,12 @@ def objective_products(
         loss = loss + (penalty * theta * theta).sum() / 2
         gradient = gradient + penalty * theta
     return ObjectiveProducts(loss, gradient, product)
+
+
+def _diverged(loss: torch.Tensor, theta: torch.Tensor) -> ObjectiveProducts:
+    """Return NaN for everything."""
+    nowhere = torch.full_like(theta, torch.nan)
+    return ObjectiveProducts(loss * torch.nan, nowhere, nowhere.mul)
 
 
 def _whole(objective: Objective) -> tuple[torch.Tensor, torch.Tensor]:
