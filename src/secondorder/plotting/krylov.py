@@ -116,10 +116,9 @@ def _draw_changes(panel: Axes, steps: pd.DataFrame, style: RunStyle) -> None:
     )
     ends = [-points["predicted_change"].max(), -points["predicted_change"].min()]
     panel.plot(ends, ends, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
-    if is_short(panel.get_xlim()) or is_short(panel.get_ylim()):
-        # Both, so that their numbers can be compared.
-        write_plain_numbers(panel.xaxis)
-        write_plain_numbers(panel.yaxis)
+    for axis, limits in ((panel.xaxis, panel.get_xlim()), (panel.yaxis, panel.get_ylim())):
+        if is_short(limits):
+            write_plain_numbers(axis)
     panel.text(
         0.03,
         0.97,
