@@ -31,6 +31,16 @@ def loaded(**overrides):
             {"curvature": {"exact_hessian": {"samples": [1, 5000]}}},
             "curvature.exact_hessian.samples: given 5000; mnist_5k has 3500 training images; give smaller batches",
         ),
+        (
+            {"curvature": {"products": {"batch_sizes": [5000]}}},
+            "curvature.products.batch_sizes: given 5000; mnist_5k has 3500 training images; give smaller batches",
+        ),
+        ({"curvature": {"products": {"widths": [8]}}}, "curvature.products.widths.0: given 8; should be greater than"),
+        (
+            {"curvature": {"products": {"steps": [0.0]}}},
+            "curvature.products.steps.0: given 0.0; should be greater than",
+        ),
+        ({"curvature": {"products": {"steps": [1.0]}}}, "curvature.products.steps.0: given 1.0; should be less than 1"),
         ({"curvature": {"spectrum": {"sample": 2}}}, "curvature.spectrum.sample: unknown key, did you mean 'samples'?"),
         (
             {"problems": {"mnist_mlp": {"curvature": ["spectra"]}}},
@@ -69,6 +79,25 @@ def test_problem_has_the_tables_that_it_asks_for():
     assert problems_with(configuration, "accuracy") == list(configuration.problems)
 
 
+KRYLOV = {"runs": {"newton": {"optimizer": "newton_krylov"}}, "problems": {"mnist_lenet5": {"without": ["newton"]}}}
+
+
+def test_steps_of_newton_krylov_are_of_problems_that_train_it():
+    configuration = loaded(**KRYLOV)
+    assert "mnist_mlp" in problems_with(configuration, "krylov")
+    assert "mnist_lenet5" not in problems_with(configuration, "krylov")
+
+
+def test_run_of_a_study_alone_brings_no_table_of_newton_krylov():
+    study = {"label": "Krylov", "varies": "newton", "runs": {"short": {"settings": {"krylov_steps": 2}}}}
+    configuration = loaded(
+        runs=KRYLOV["runs"],
+        studies={"krylov": study},
+        problems={"mnist_mlp": {"runs": ["sgd"], "studies": ["krylov"]}},
+    )
+    assert "mnist_mlp" not in problems_with(configuration, "krylov")
+
+
 def test_without_snapshots_there_is_nothing_to_look_at():
     configuration = loaded(snapshots=[])
     for table in ("spectrum", "directions", "sharpness"):
@@ -89,9 +118,10 @@ def test_problem_that_trains_no_followed_run_has_no_spectrum():
 
 
 def test_dataset_of_the_checks_is_needed_only_where_they_are_read():
+    figures = ("exact_hessian_error", "exact_hessian_growth", "product_error", "product_cost")
     of_stage = {
-        "figures": {"exact_hessian_error": None, "exact_hessian_growth": None},
-        "tables": {"exact_hessian": None},
+        "figures": dict.fromkeys(figures),
+        "tables": dict.fromkeys(("exact_hessian", "product_error", "product_cost")),
     }
     assert datasets_of(loaded(tier="reduced")) == ["cifar10", "mnist", "mnist_5k"]
     assert datasets_of(loaded(tier="reduced", **of_stage)) == ["cifar10", "mnist"]

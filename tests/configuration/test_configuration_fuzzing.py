@@ -38,6 +38,7 @@ EVERY_KEY = merge(
         "curvature": {
             "exact_hessian": {"fitted": [0.01]},
             "growth": {"memory_megabytes": 100},
+            "products": {"steps": [1.0e-3, 1.0e-20], "batch_sizes": [16], "widths": [32], "repeats": 2},
             "spectrum": {"samples": 1, "batches": 1, "batch_size": 2},
             "directions": {"dampings": [0.1]},
             "sharpness": {"tolerance": 0.01, "products": 50},

@@ -9,9 +9,18 @@ from drawn_tables import CONTEXT
 from matplotlib.collections import FillBetweenPolyCollection
 
 from secondorder import plotting
+from secondorder.plotting.product_methods import method_styles
 from secondorder.plotting.style import house_style, run_styles
 
-FIGURES = ("exact_hessian_error", "exact_hessian_growth", "hessian_spectrum", "newton_ascent", "sharpness")
+FIGURES = (
+    "exact_hessian_error",
+    "exact_hessian_growth",
+    "product_error",
+    "product_cost",
+    "hessian_spectrum",
+    "newton_ascent",
+    "sharpness",
+)
 STYLES = run_styles(list(CONTEXT.labels))
 NOTE = "Made with data that fails its published checksums."
 
@@ -35,6 +44,10 @@ def points(axes, color):
     """Return all points drawn in a colour, in the order of drawing."""
     lines = [line for line in axes.lines if line.get_color() == color]
     return [(x, y) for line in lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+
+
+def grid(figure, rows, columns):
+    return np.array(figure.axes).reshape(rows, columns)
 
 
 def legend_texts(figure):
@@ -126,15 +139,71 @@ def test_without_a_matrix_that_is_too_large_there_is_no_limit(draw):
     assert not any(line.get_color() == "0.4" for axes in figure.axes for line in axes.lines)
 
 
+# Products
+
+
+METHODS = method_styles()
+
+
+def test_there_is_a_panel_per_dtype_and_network(draw):
+    axes = grid(draw("product_error"), 2, 3)
+    assert [panel.get_ylabel() for panel in axes[:, 0]] == ["Relative error, float64", "Relative error, float32"]
+    assert [panel.get_title() for panel in axes[0]] == ["Perceptron", "Convolutions, batch norm", "Recurrent"]
+
+
+def test_errors_are_over_their_steps_and_refused_steps_are_left_out(draw):
+    for panel in draw("product_error").axes[:3]:
+        assert points(panel, METHODS["complex_step"].color) == [(1e-30, 1e-15), (1e-8, 1e-15), (1e-2, 1e-3)]
+        assert points(panel, METHODS["finite_difference"].color) == [(1e-8, 1e-1), (1e-4, 1e-5), (1e-2, 1e-3)]
+
+
+def test_methods_without_a_step_are_horizontal_lines_and_no_error_is_at_the_edge(draw):
+    panel = draw("product_error").axes[0]
+    assert [y for _, y in points(panel, METHODS["r_operator"].color)] == [1e-15, 1e-15]
+    assert [y for _, y in points(panel, METHODS["double_backward"].color)] == [1e-18, 1e-18]
+
+
+def test_tolerance_of_each_dtype_is_a_line(draw):
+    axes = grid(draw("product_error"), 2, 3)
+    for row, tolerance in zip(axes, (1e-14, 2e-6), strict=True):
+        for panel in row:
+            assert [y for _, y in points(panel, "0.4")] == [tolerance, tolerance]
+
+
+def test_smaller_steps_are_further_left_and_digits_have_room(draw):
+    panel = draw("product_error", on_paper=True).axes[0]
+    left, middle, right = (panel.transData.transform((step, 1.0))[0] for step in (1e-30, 1e-8, 1e-2))
+    assert left < middle < right
+    assert middle - left < 1.5 * (right - middle)
+
+
+def test_costs_are_over_batches_at_the_largest_width_and_over_widths_at_the_largest_batch(draw):
+    over_batches, over_widths, *_ = draw("product_cost").axes
+    solid = [line for line in over_batches.lines if line.get_color() == METHODS["r_operator"].color]
+    floor, time = solid
+    assert (list(time.get_xdata()), list(time.get_ydata())) == ([16, 64], [2, 3])
+    assert (list(floor.get_xdata()), list(floor.get_ydata())) == ([16, 64], [1, 1])
+    _, time = (line for line in over_widths.lines if line.get_color() == METHODS["r_operator"].color)
+    assert (list(time.get_xdata()), list(time.get_ydata())) == ([32, 64], [2, 3])
+
+
+def test_memory_has_no_floor(draw):
+    memory = draw("product_cost").axes[2]
+    assert points(memory, METHODS["r_operator"].color) == [(16, 3), (64, 3)]
+
+
+def test_panels_of_one_quantity_share_their_scale(draw):
+    axes = grid(draw("product_cost", on_paper=True), 2, 4)
+    for left, right in ((0, 1), (2, 3)):
+        for row in axes:
+            assert row[left].get_ylim() == row[right].get_ylim()
+
+
 # Spectra
 
 
-def panels_of_spectrum(figure, rows, columns):
-    return np.array(figure.axes).reshape(rows, columns)
-
-
 def test_there_is_a_panel_per_run_kind_and_share(draw):
-    axes = panels_of_spectrum(draw("hessian_spectrum"), 4, 2)
+    axes = grid(draw("hessian_spectrum"), 4, 2)
     labels = [panel.get_ylabel() for panel in axes[:, 0]]
     assert labels == ["SGD, 1 sample", "SGD, 2 samples", "Adam, 1 sample", "Adam, 2 samples"]
     assert [panel.get_title() for panel in axes[0]] == ["0% of the budget", "100% of the budget"]
@@ -150,7 +219,7 @@ def test_magnitudes_descend_and_zeros_are_left_out(draw):
 def test_run_that_ended_early_has_an_empty_panel(draw):
     table = spectrum()
     table = table[(table["run"] == "sgd") | (table["share"] < 1)]
-    axes = panels_of_spectrum(draw("hessian_spectrum", spectrum=table), 4, 2)
+    axes = grid(draw("hessian_spectrum", spectrum=table), 4, 2)
     assert len(axes[0, 1].lines) == 2
     assert len(axes[2, 1].lines) == 0
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from curvature_frames import everything
+from curvature_frames import everything, product_error
 
 from secondorder import tables
 from secondorder.presentation import Context
@@ -10,7 +10,7 @@ from secondorder.tables.table import Table
 
 CONTEXT = Context(labels={"sgd": "SGD", "adam": "Adam"}, targets={}, confidence=0.95, exclusive=True)
 NOTE = "Made with data that fails its published checksums."
-NAMES = ("exact_hessian", "newton_ascent", "sharpness")
+NAMES = ("exact_hessian", "product_error", "product_cost", "newton_ascent", "sharpness")
 
 
 def build(name, verified=True):
@@ -45,6 +45,35 @@ def test_worst_error_of_all_activations_is_shown_and_controls_come_last():
     assert rows["eigenvalue_error"].tolist() == [1e-15, 1e-13, 0.1]
     assert rows["cases"].tolist() == [4, 4, 4]
     assert rows["passed"].tolist() == [4, 4, 0]
+
+
+def test_errors_of_products_span_the_steps_and_controls_come_last():
+    rows = build("product_error").rows
+    assert rows["product"].tolist()[-6:] == ["another point"] * 6
+    row = rows.set_index(["network", "dtype", "product"]).loc[("recurrent", "float64", "finite difference")]
+    assert row[["steps", "best", "best_step", "worst", "refused"]].tolist() == [4, 1e-5, 1e-4, 0.1, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        pytest.param(1e-15, "Perceptron yes, at most 1.0e-15; convolutional yes", id="within"),
+        pytest.param(3e-14, "Perceptron no, at most 3.0e-14; convolutional no", id="beyond"),
+        pytest.param(float("nan"), "Perceptron no, at most nan; convolutional no", id="refused"),
+    ],
+)
+def test_caption_says_whether_the_complex_step_is_exact_at_every_step(error, answer):
+    given = {"product_error": product_error(complex_error=error)}
+    caption = tables.load("product_error").build(given, CONTEXT).caption
+    assert f"in float64 within 1e-14 at every step from 1e-08 down to 1e-100? {answer}" in caption
+    assert "in float32 within 2e-06 at every step from 1e-08 down to 1e-30? Perceptron yes" in caption
+
+
+def test_costs_of_products_stand_beside_their_floor():
+    table = build("product_cost")
+    row = table.rows.set_index(["network", "batch_size", "width", "product"]).loc[("perceptron", 64, 64, "r operator")]
+    assert row[["time", "floor", "times_floor", "memory"]].tolist() == [3, 1, 3, 3]
+    assert "3.00 (2.70–3.60)" in table.shown()["time"].tolist()
 
 
 def test_ascents_are_percentages_by_damping():

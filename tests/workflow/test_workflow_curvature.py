@@ -48,7 +48,17 @@ def test_stage_runs_only_where_it_is_asked_for(finished_project: Project) -> Non
 
 @pytest.mark.parametrize(
     "table",
-    ["exact_hessian", "growth", "growth_timing", "mnist_mlp/spectrum", "mnist_mlp/directions", "mnist_mlp/sharpness"],
+    [
+        "exact_hessian",
+        "growth",
+        "growth_timing",
+        "product_error",
+        "product_cost",
+        "product_cost_timing",
+        "mnist_mlp/spectrum",
+        "mnist_mlp/directions",
+        "mnist_mlp/sharpness",
+    ],
 )
 def test_table_is_there_and_says_that_its_data_is_verified(checked_project: Project, table: str) -> None:
     frame = pd.read_parquet(checked_project.folder / f"{STAGE}/{table}.parquet")
@@ -75,6 +85,8 @@ def test_second_call_does_nothing(checked_project: Project) -> None:
     [
         ("validation/sharpness.py", {"measure_sharpness": 1}),
         ("validation/spectrum.py", {"track_spectrum": 1}),
+        ("validation/product_error.py", {"measure_product_error": 1}),
+        ("validation/product_floor.py", {"measure_product_cost": 1}),
         ("validation/dense.py", {"validate_exact_hessian": 1, "measure_exact_growth": 1}),
     ],
 )

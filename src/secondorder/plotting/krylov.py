@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles, write_note
+from secondorder.plotting.style import PAGE_INCHES, RunStyle, is_short, run_styles, write_note, write_plain_numbers
 from secondorder.presentation import Context, data_note
 from secondorder.statistics.names import OF_OPTIMIZER
 
@@ -109,13 +109,16 @@ def _draw_changes(panel: Axes, steps: pd.DataFrame, style: RunStyle) -> None:
         -points["actual_change"],
         color=style.color,
         marker=".",
-        markersize=1.5,
+        markersize=2.5,
         alpha=0.5,
         linestyle="none",
         rasterized=True,
     )
     ends = [-points["predicted_change"].max(), -points["predicted_change"].min()]
     panel.plot(ends, ends, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
+    for axis, limits in ((panel.xaxis, panel.get_xlim()), (panel.yaxis, panel.get_ylim())):
+        if is_short(limits):
+            write_plain_numbers(axis)
     panel.text(
         0.03,
         0.97,

@@ -25,11 +25,12 @@ _LARGEST = 1e2
 def caption(context: Context) -> str:  # noqa: ARG001
     """Return what the figure shows."""
     return (
-        "Error of one Hessian-vector product on real images of 8 x 8 pixels, relative to the length of the product by double "
-        "backward in float64 of the same numbers. The step of the complex step and of the central finite difference is relative "
-        "to the vector; the axis is logarithmic in its number of digits. Methods without a step are horizontal lines, "
-        "each thinner than the one below it. A line ends where the method refuses smaller steps. Errors below 1e-18, "
-        "as the reference's own, lie on the lower edge, those above 100 on the upper. Dashed: the tolerance."
+        "Error of one Hessian-vector product on real images of 8 x 8 pixels, relative to the length of the product by "
+        "double backward in float64 of the same numbers. The step of the complex step and of the central finite "
+        "difference is relative to the vector; the axis is logarithmic in its number of digits. Methods without a step "
+        "are horizontal lines, each thinner than the one below it. A line ends where the method refuses smaller "
+        "steps. Errors below 1e-18, as the reference's own, lie on the lower edge, those above 100 on the upper. "
+        "Dashed: the tolerance."
     )
 
 

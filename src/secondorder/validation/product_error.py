@@ -6,7 +6,7 @@ step as long as its square vanishes beside 1 (Squire & Trapp 1998); that of a fi
 side and cancellation on the other. Deliberately wrong products go through the same comparison and have to fail.
 
 Images are small, so that the reference itself has the digits that are asked for. Of 28 × 28 pixels most are equal, and
-behind batch normalisation sums over all of them cancel: there every method, double backward among them, is off by 1e-13.
+behind batch normalisation sums over all of them cancel: rounding alone is 1e-13 there, by every method.
 """
 
 import copy
