@@ -79,7 +79,11 @@ def test_problem_has_the_tables_that_it_asks_for():
     assert problems_with(configuration, "accuracy") == list(configuration.problems)
 
 
-KRYLOV = {"runs": {"newton": {"optimizer": "newton_krylov"}}, "problems": {"mnist_lenet5": {"without": ["newton"]}}}
+KRYLOV = {
+    "runs": {"newton": {"optimizer": "newton_krylov"}, "newton_krylov": None},
+    "studies": None,
+    "problems": {"mnist_mlp": {"studies": None}, "mnist_mlp_narrow": None, "mnist_lenet5": {"without": ["newton"]}},
+}
 
 
 def test_steps_of_newton_krylov_are_of_problems_that_train_it():
@@ -91,7 +95,7 @@ def test_steps_of_newton_krylov_are_of_problems_that_train_it():
 def test_run_of_a_study_alone_brings_no_table_of_newton_krylov():
     study = {"label": "Krylov", "varies": "newton", "runs": {"short": {"settings": {"krylov_steps": 2}}}}
     configuration = loaded(
-        runs=KRYLOV["runs"],
+        runs={"newton": {"optimizer": "newton_krylov"}},
         studies={"krylov": study},
         problems={"mnist_mlp": {"runs": ["sgd"], "studies": ["krylov"]}},
     )

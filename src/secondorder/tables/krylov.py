@@ -14,11 +14,13 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     """Return the table of Newton-Krylov steps.
 
     Args:
-        tables: The aggregated tables ``krylov`` and ``seeds``.
+        tables: The aggregated tables ``krylov``, ``curves`` and ``seeds``.
         context: Gives labels.
     """
     steps = tables["krylov"]
     seeds = tables["seeds"][tables["seeds"]["problem"].isin(steps["problem"])]
+    losses = tables["curves"][tables["curves"]["metric"] == "training_loss"]
+    at_end = losses.groupby(["problem", "run"], sort=False)["mean"].last()
     rows = []
     for (problem, run), group in steps.groupby(["problem", "run"], sort=False):
         ends = group["krylov_end"].value_counts(normalize=True)
@@ -29,21 +31,35 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
                 "seeds": group["seed"].nunique(),
                 "steps": len(group),
                 "products": group["krylov_products"].mean(),
+                "all_products": group["krylov_products"].sum() / group["seed"].nunique(),
+                "training_loss": at_end.get((problem, run), float("nan")),
                 **{end: 100 * ends.get(end, 0.0) for end in _ENDS},
                 "rejected": 100 * (group["step_size"] == 0).mean(),
                 "taylor_error": group["taylor_error"].median(),
             }
         )
-    columns = ["problem", "optimizer", "seeds", "steps", "products", *_ENDS, "rejected", "taylor_error"]
+    columns = [
+        "problem",
+        "optimizer",
+        "seeds",
+        "steps",
+        "products",
+        "all_products",
+        "training_loss",
+        *_ENDS,
+        "rejected",
+        "taylor_error",
+    ]
     caption = (
-        "Steps of Newton-Krylov, all seeds together. Products: Hessian-vector products per step, mean. Then the "
+        "Steps of Newton-Krylov, all seeds together. Products: Hessian-vector products per step and, all "
+        "products, of a whole training, means; training loss (without penalty) at its end, mean over seeds. Then the "
         "percentage of steps by why conjugate gradients ended (the residual converged, a direction without positive "
         "curvature disturbed them, the products were used up, the boundary of the trust region was reached, the "
         "gradient was zero, a number was not finite), and of those that were rejected, so that no step was taken. "
         "Taylor error: |measured change − predicted change| / |predicted change| of the mini-batch loss at the last "
         "step length that was tried, median; a dash where no change is measured."
     )
-    digits = {"products": 1, **dict.fromkeys(_ENDS, 1), "rejected": 1}
+    digits = {"products": 1, "all_products": 0, "training_loss": 4, **dict.fromkeys(_ENDS, 1), "rejected": 1}
     return Table(
         pd.DataFrame(rows, columns=columns),
         f"{caption} {data_note(seeds)}".strip(),

@@ -8,8 +8,9 @@ import pandas as pd
 from secondorder.presentation import Context, data_note
 from secondorder.tables.table import Table
 
-PROMISED = 4
-"""Times fewer updates that second-order training is asked for here."""
+PROMISED = {"exact_newton": (4, "exact Newton"), "newton_krylov": (10, "Newton-Krylov")}
+"""Times fewer updates that are asked for, by the optimizer's module, with its name: of exact Newton by this project, of
+Newton-Krylov by its paper, which "often converges one order faster"."""
 
 
 def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
@@ -39,23 +40,23 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
 
 
 def _summary(rows: pd.DataFrame, context: Context) -> str:
-    """Return for each problem whether a variant of exact Newton takes :data:`PROMISED` times fewer updates."""
+    """Return for each promise and problem whether a run of it takes so many fewer updates."""
     reference = context.labels.get(context.reference, context.reference)
-    runs = [run for run, optimizer in context.optimizers.items() if optimizer == "exact_newton"]
-    exact = rows[rows["optimizer"].isin(runs)]
     sentences = []
-    for problem, variants in exact.groupby("problem", sort=False):
-        known = variants.dropna(subset="times_fewer_at_least")
-        if known.empty:
-            sentences.append(f"On {problem} no variant of exact Newton reaches the target where {reference} does.")
-            continue
-        best = known.sort_values("times_fewer_at_least").iloc[-1]
-        reached = "is" if best["times_fewer_at_least"] >= PROMISED else "is not"
-        sentences.append(
-            f"On {problem} the best variant, {context.labels.get(best['optimizer'], best['optimizer'])}, takes at "
-            f"least {best['times_fewer_at_least']:.2g} times fewer updates than {reference}: {PROMISED} times "
-            f"{reached} reached."
-        )
+    for optimizer, (promised, name) in PROMISED.items():
+        runs = [run for run, module in context.optimizers.items() if module == optimizer]
+        for problem, variants in rows[rows["optimizer"].isin(runs)].groupby("problem", sort=False):
+            known = variants.dropna(subset="times_fewer_at_least")
+            if known.empty:
+                sentences.append(f"On {problem} no run of {name} reaches the target where {reference} does.")
+                continue
+            best = known.sort_values("times_fewer_at_least").iloc[-1]
+            reached = "is" if best["times_fewer_at_least"] >= promised else "is not"
+            sentences.append(
+                f"On {problem} the best run of {name}, {context.labels.get(best['optimizer'], best['optimizer'])}, "
+                f"takes at least {best['times_fewer_at_least']:.2g} times fewer updates than {reference}: {promised} "
+                f"times {reached} reached."
+            )
     return " ".join(sentences)
 
 
