@@ -198,7 +198,7 @@ def test_an_ascending_direction_gives_way_to_the_steepest_descent():
     moved = problem.step(control="fixed", end_early=False, learning_rate=0.1)
     torch.testing.assert_close(moved, -0.1 * torch.tensor([1.0, 0.5]).double())
     assert problem.diagnostic("krylov_descends") == 0
-    assert problem.work.products == 3
+    assert problem.work.products == problem.diagnostic("krylov_products") == 2
     assert problem.diagnostic("predicted_change") == pytest.approx(-0.1 * 1.25 + 0.005 * (1 - 0.0025))
 
 
@@ -378,6 +378,13 @@ def test_the_radius_follows_the_decrease(fraction, after):
     optimizer.step(problem.objective(Scaled, fraction=fraction), 1.0)
     assert optimizer.state_dict()["radius"] == pytest.approx(after)
     assert torch.equal(problem.theta, before) == (fraction < 0)
+
+
+def test_a_step_that_the_schedule_shortens_is_not_at_the_boundary():
+    problem = by_hand([1.0, -0.01], [1.0, 0.5])
+    optimizer = problem.optimizer(control="trust_region", initial_radius=0.1, learning_rate=0.5)
+    optimizer.step(problem.objective(), 1.0)
+    assert optimizer.state_dict()["radius"] == 0.1
 
 
 COMMON = {"krylov_products", "krylov_end", "smallest_curvature", "largest_curvature", "krylov_descends", "step_size"}

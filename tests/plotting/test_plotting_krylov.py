@@ -56,7 +56,7 @@ def test_shares_of_ends_add_up_to_all_steps(draw):
 
 
 def test_legend_has_the_ends_that_occur(draw):
-    assert [text.get_text() for text in draw().legends[0].get_texts()] == ["converged", "capped", "disturbed"]
+    assert [text.get_text() for text in draw().legends[0].get_texts()] == ["converged", "disturbed", "capped"]
 
 
 def test_points_are_the_decreases_and_the_share_of_others_is_written(draw):

@@ -69,6 +69,13 @@ def test_diverged_variant_has_no_means(given):
     assert math.isnan(last["accuracy"])
 
 
+def test_run_without_a_curve_has_no_training_loss(given):
+    curves = given["curves"][given["curves"]["run"] != "sgd"]
+    first = tables.load("studies").build({**given, "curves": curves}, CONTEXT).rows.iloc[0]
+    assert math.isnan(first["training_loss"])
+    assert math.isnan(first["updates"])
+
+
 def test_other_tables_show_no_variants(given):
     rows = tables.load("accuracy").build(given, CONTEXT).rows
     assert list(rows["optimizer"]) == ["sgd", "lbfgs"]

@@ -35,7 +35,8 @@ class KrylovSolution:
         residual: r = −g − H d, shape [P], so that H d = −g − r needs no further product.
         products: Products with H that were used.
         end: Why the iteration ended.
-        smallest_curvature: Smallest pᵀHp / ‖p‖² of all conjugate directions p; NaN where there was none.
+        first_curvature: pᵀHp / ‖p‖² of the first conjugate direction, p = −g; NaN where there was none.
+        smallest_curvature: Smallest of all conjugate directions.
         largest_curvature: Largest of them.
     """
 
@@ -43,6 +44,7 @@ class KrylovSolution:
     residual: torch.Tensor
     products: int
     end: KrylovEnd
+    first_curvature: float
     smallest_curvature: float
     largest_curvature: float
 
@@ -50,9 +52,9 @@ class KrylovSolution:
 def solution(
     direction: torch.Tensor, residual: torch.Tensor, curvatures: Sequence[float], end: KrylovEnd
 ) -> KrylovSolution:
-    """Return the solution with the extremes of its curvatures, of which each took one product."""
-    smallest, largest = (min(curvatures), max(curvatures)) if curvatures else (float("nan"), float("nan"))
-    return KrylovSolution(direction, residual, len(curvatures), end, smallest, largest)
+    """Return the solution with the first and the extremes of its curvatures, of which each took one product."""
+    known = curvatures or [float("nan")]
+    return KrylovSolution(direction, residual, len(curvatures), end, known[0], min(known), max(known))
 
 
 def not_finite(gradient: torch.Tensor, curvatures: Sequence[float]) -> KrylovSolution:

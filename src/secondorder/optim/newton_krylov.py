@@ -194,7 +194,7 @@ class NewtonKrylov:
             return StepResult(products.loss, diagnostics)
         if solution.end is KrylovEnd.ZERO_GRADIENT:
             return StepResult(products.loss, {**diagnostics, "step_size": 0.0})
-        direction, model, descends = self._downhill(products, gradient, solution)
+        direction, model, descends = self._downhill(gradient, solution)
         line = self._line(objective, products, start, direction, model)
         controls = {
             "taylor": self._taylor,
@@ -242,23 +242,22 @@ class NewtonKrylov:
             end_at_disturbance=settings.end_early,
         )
 
-    def _downhill(
-        self, products: ObjectiveProducts, gradient: torch.Tensor, solution: KrylovSolution
-    ) -> tuple[torch.Tensor, QuadraticModel, bool]:
+    def _downhill(self, gradient: torch.Tensor, solution: KrylovSolution) -> tuple[torch.Tensor, QuadraticModel, bool]:
         """Return the direction with its quadratic model, and whether it descends by itself.
 
         Conjugate gradients that went on through negative curvature may ascend; −g takes the place of such a direction.
-        Its opposite would descend, but along it the model has no minimum.
+        Its opposite would descend, but along it the model has no minimum. The curvature along −g is known: it is the
+        first direction of all.
         """
-        settings = self._settings
+        damping = self._settings.damping
         direction = solution.direction
         slope = float(gradient @ direction)
         if slope < 0:
             damped_curvature = float(direction @ (-gradient - solution.residual))
-            curvature = damped_curvature - settings.damping * float(direction @ direction)
+            curvature = damped_curvature - damping * float(direction @ direction)
             return direction, QuadraticModel(slope, curvature), True
-        curvature = float(gradient @ products(gradient)) + settings.weight_decay * float(gradient @ gradient)
-        return -gradient, QuadraticModel(-float(gradient @ gradient), curvature), False
+        squared = float(gradient @ gradient)
+        return -gradient, QuadraticModel(-squared, (solution.first_curvature - damping) * squared), False
 
     def _line(
         self,
@@ -325,7 +324,7 @@ class NewtonKrylov:
         if abs(predicted) <= line.rounding and abs(actual) <= line.rounding:
             return _Outcome(longest, diagnostics)
         ratio = actual / predicted if predicted < 0 else float("nan")
-        self._radius = max(next_radius(radius, ratio, line.norm, settings.largest_radius), SMALLEST_RADIUS)
+        self._radius = max(next_radius(radius, ratio, longest * line.norm, settings.largest_radius), SMALLEST_RADIUS)
         return _Outcome(longest if ratio > settings.sufficient_decrease else 0.0, diagnostics)
 
     @torch.no_grad()

@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 
 from secondorder.plotting.style import PAGE_INCHES, RunStyle, is_short, run_styles, write_note, write_plain_numbers
 from secondorder.presentation import Context, data_note
+from secondorder.statistics.krylov import ENDS
 from secondorder.statistics.names import OF_OPTIMIZER
 
-_ENDS = ("converged", "capped", "disturbed", "boundary", "zero gradient", "not finite")
+_ENDS = tuple(ENDS.values())
 _BINS = 40
 _POINTS = 1500
 _INCHES_PER_RUN = 1.45

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from secondorder.presentation import Context, data_note
+from secondorder.statistics.krylov import ENDS
 from secondorder.tables.table import Table
 
-_ENDS = ("converged", "disturbed", "capped", "boundary", "zero gradient", "not finite")
+_ENDS = tuple(ENDS.values())
 
 
 def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
@@ -34,28 +35,21 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
                 "all_products": group["krylov_products"].sum() / group["seed"].nunique(),
                 "training_loss": at_end.get((problem, run), float("nan")),
                 **{end: 100 * ends.get(end, 0.0) for end in _ENDS},
-                "rejected": 100 * (group["step_size"] == 0).mean(),
+                "rejected": 100 * ((group["step_size"] == 0) & (group["krylov_end"] != "zero gradient")).mean(),
                 "taylor_error": group["taylor_error"].median(),
             }
         )
-    columns = [
-        "problem",
-        "optimizer",
-        "seeds",
-        "steps",
-        "products",
-        "all_products",
-        "training_loss",
-        *_ENDS,
-        "rejected",
-        "taylor_error",
-    ]
+    # In the order of the configuration, which the steps do not keep.
+    problems, runs = list(steps["problem"].unique()), list(context.labels)
+    rows.sort(key=lambda row: (problems.index(row["problem"]), runs.index(row["optimizer"])))
+    columns = ["problem", "optimizer", "seeds", "steps", "products", "all_products", "training_loss", *_ENDS]
+    columns += ["rejected", "taylor_error"]
     caption = (
         "Steps of Newton-Krylov, all seeds together. Products: Hessian-vector products per step and, all "
         "products, of a whole training, means; training loss (without penalty) at its end, mean over seeds. Then the "
         "percentage of steps by why conjugate gradients ended (the residual converged, a direction without positive "
-        "curvature disturbed them, the products were used up, the boundary of the trust region was reached, the "
-        "gradient was zero, a number was not finite), and of those that were rejected, so that no step was taken. "
+        "curvature disturbed them, the products were used up, the gradient was zero, a number was not finite, the "
+        "boundary of the trust region was reached), and of those that were rejected, so that no step was taken. "
         "Taylor error: |measured change − predicted change| / |predicted change| of the mini-batch loss at the last "
         "step length that was tried, median; a dash where no change is measured."
     )

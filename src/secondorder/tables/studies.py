@@ -27,15 +27,16 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
                 trained = accuracies[accuracies["run"] == run]
                 if trained.empty:
                     continue
-                at_end = _rows_of(losses, problem, run).tail(1)
+                curve = _rows_of(losses, problem, run)
+                finished = len(curve) and not trained["diverged"].iloc[0]
                 row = {
                     "problem": problem,
                     "study": context.study_labels[study],
                     "optimizer": run,
                     "seeds": int(trained["seeds"].iloc[0]),
                     "diverged": int(trained["diverged"].iloc[0]),
-                    "updates": at_end["step"].mean(),
-                    "training_loss": at_end["mean"].mean() if not trained["diverged"].iloc[0] else float("nan"),
+                    "updates": curve["step"].max(),
+                    "training_loss": curve["mean"].iloc[-1] if finished else float("nan"),
                     "accuracy": trained["mean"].iloc[0],
                     "ci_low": trained["ci_low"].iloc[0],
                     "ci_high": trained["ci_high"].iloc[0],
