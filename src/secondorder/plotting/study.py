@@ -22,9 +22,10 @@ def caption(context: Context) -> str:
     varied, *_ = context.studies[str(context.study)]
     return (
         f"{context.study_labels[str(context.study)]}, on {context.problem}: {context.labels[varied]} and runs that "
-        f"each change one thing of it, tuned alike. Left: training loss, mean over seeds and {context.confidence:.0%} "
-        "confidence band, by updates and by work. Right: the largest eigenvalue of the Hessian at the end of training "
-        "and the gap between validation and training loss, one marker per seed; diverged seeds are left out."
+        "each change one thing of it, tuned alike unless named untuned. Left: training loss, mean over seeds and "
+        f"{context.confidence:.0%} confidence band, by updates and by work. Right: the largest eigenvalue of the "
+        "Hessian at the end of training and the gap between validation and training loss, one marker per seed; "
+        "diverged seeds are left out."
     )
 
 

@@ -47,11 +47,11 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
                     row[f"{name}_max"] = found[name].max()
                 rows.append(row)
     caption = (
-        "Studies: the run that is varied first, then runs that each change one thing of it, tuned alike, at equal "
-        "work. Updates and training loss (without penalty) at the end, means over seeds; test accuracy in percent "
-        f"with its {context.confidence:.0%} percentile-bootstrap confidence interval; largest eigenvalue of the "
-        "Hessian at the end and gap between validation and training loss, medians over seeds (smallest–largest). A "
-        "run with a diverged seed has no means."
+        "Studies: the run that is varied first, then runs that each change one thing of it, tuned alike unless named "
+        "untuned, at equal work. Updates and training loss (without penalty) at the end, means over seeds; test "
+        f"accuracy in percent with its {context.confidence:.0%} percentile-bootstrap confidence interval; largest "
+        "eigenvalue of the Hessian at the end and gap between validation and training loss, medians over seeds "
+        "(smallest–largest). A run with a diverged seed has no means."
     )
     digits = {"updates": 0, "training_loss": 4, "accuracy": 2, "ci_low": 2, "ci_high": 2, "loss_gap": 3}
     note = data_note(tables["seeds"])
