@@ -7,6 +7,8 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector
 
 from secondorder.analytic.elementwise import HyperbolicTangent
+from secondorder.analytic.operations import PRIMITIVES
+from secondorder.analytic.tracing import Recorder
 from secondorder.curvature import METHODS, HessianVectorProducts, hessian_vector_product
 from secondorder.curvature.products import double_backward
 from secondorder.errors import CapabilityError, ConfigurationError, InputError
@@ -302,6 +304,37 @@ def test_a_wrong_rule_is_noticed(rule, wrong, method, name, monkeypatch):
     monkeypatch.setattr(HyperbolicTangent, rule, wrong)
     with pytest.raises(CapabilityError, match=f"the {name} of the recorded operations differs from PyTorch's"):
         Problem().products(method)
+
+
+@pytest.mark.parametrize("method", TAPES)
+def test_an_inner_product_taken_for_a_matrix_product_is_noticed(method, monkeypatch):
+    monkeypatch.setitem(PRIMITIVES, torch.inner, PRIMITIVES[torch.matmul])
+    problem = Problem(lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3), nn.Tanh(), nn.Linear(3, 3)))
+    # The product of the identity with itself is the same in value and gradient.
+    nn.init.eye_(problem.model[3].weight)
+
+    def loss(outputs, targets):
+        weight = problem.model[3].weight
+        return functional.cross_entropy(outputs, targets) + torch.inner(weight, weight).trace()
+
+    with pytest.raises(CapabilityError, match="the product of the recorded operations differs"):
+        problem.products(method, loss=loss)
+
+
+@pytest.mark.parametrize("method", TAPES)
+def test_arguments_kept_by_reference_are_noticed(method, monkeypatch):
+    monkeypatch.setattr(Recorder, "_frozen", lambda _, arguments, tensors: arguments)
+    columns = [0]
+
+    def loss(outputs, targets):
+        total = 0
+        for k in range(3):
+            columns[0] = k
+            total = total + (outputs[:, columns] ** (k + 2)).sum()
+        return total
+
+    with pytest.raises(CapabilityError, match="of the recorded operations differs"):
+        Problem().products(method, loss=loss)
 
 
 @pytest.mark.parametrize("method", TAPES)

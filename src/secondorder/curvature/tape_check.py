@@ -67,8 +67,8 @@ def check_tape(evaluation: Evaluation, found: Found, find: Callable[[], Found]) 
             relative = difference.error / difference.size if difference.size else difference.error
             raise CapabilityError(
                 f"the {difference.name} of the recorded operations differs from PyTorch's by {relative:.1e} of its "
-                "size: the model has a derivative of its own somewhere, such as a custom autograd.Function or a hook, or is "
-                "another function at each call; use the method 'double_backward'"
+                "size: the model has a derivative of its own somewhere, such as a custom autograd.Function or a hook, "
+                "or is another function at each call; use the method 'double_backward'"
             )
 
 
