@@ -22,6 +22,12 @@ SMOOTH = [
     ),
     pytest.param(elementwise.Power(2.7), lambda z: z**2.7, POSITIVE, id="power 2.7"),
     pytest.param(elementwise.HyperbolicTangent(), torch.tanh, X, id="tanh"),
+    pytest.param(
+        elementwise.ExponentialLinearUnit(0.7, 1.3),
+        lambda z: 0.7 * (torch.exp(z / 1.3) - 1),
+        -POSITIVE,
+        id="elu below 0",
+    ),
     pytest.param(elementwise.Sigmoid(), torch.sigmoid, X, id="sigmoid"),
     pytest.param(elementwise.Softplus(), lambda z: torch.log(1 + torch.exp(z)), X, id="softplus"),
     pytest.param(elementwise.Sine(), torch.sin, X, id="sin"),

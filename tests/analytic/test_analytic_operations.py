@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from analytic_cases import METHODS, Applied, bent, products, relative_error
@@ -11,6 +12,7 @@ from secondorder.analytic.compositions import COMPOSITIONS, IN_PLACE
 from secondorder.analytic.operations import METADATA, PRIMITIVES
 
 TOLERANCE = 1e-12
+STEADY = torch.arange(1.0, 5.0, dtype=torch.float64)
 MASK = torch.tensor([[True, False, True, False]])
 LABELS = torch.tensor([0, 2, 1, 2, -100])
 CLASS_WEIGHTS = torch.tensor([0.5, 1.0, 2.5], dtype=torch.float64)
@@ -94,8 +96,14 @@ PRODUCTS = [
     case("matrix times vector", lambda x, y: x @ y, (3, 4), (4,)),
     case("vector times matrix", lambda x, y: x @ y, (3,), (3, 4)),
     case("inner product", lambda x, y: torch.dot(x, y), (3,), (3,)),
+    case("inner product of matrices", lambda x, y: torch.inner(x, y), (3, 4), (2, 4)),
+    case("inner product of a matrix with itself", lambda x: torch.inner(x, x), (3, 4)),
     case("constant times matrix", lambda x: torch.ones(2, 3, dtype=torch.float64) @ x, (3, 4)),
     case("linear", functional.linear, (5, 3), (4, 3), (4,)),
+    case("linear with a bias of one entry", functional.linear, (5, 3), (4, 3), (1,)),
+    case("linear with a bias without dimensions", functional.linear, (5, 3), (4, 3), ()),
+    case("linear with a bias for each row", functional.linear, (5, 3), (4, 3), (5, 4)),
+    case("linear whose bias alone moves", lambda b: functional.linear(PROBABILITIES, torch.eye(3).double(), b), (3,)),
     case("linear without bias, of three dimensions", functional.linear, (2, 5, 3), (4, 3)),
     case("conv1d", lambda x, w, b: functional.conv1d(x, w, b, 2, 1), (2, 3, 7), (4, 3, 3), (4,)),
     case(
@@ -167,6 +175,7 @@ ELEMENTWISE = [
     case("prelu", lambda x, w: functional.prelu(x, w), (3, 4), (4,)),
     case("prelu of one slope", lambda x, w: functional.prelu(x, w), (3, 4), (1,)),
     *(case(f"power {p}", lambda x, p=p: x**p, (3, 4)) for p in (1, 2, 3, 5, -1, -2)),
+    *(case(f"power {p} at 0", lambda x, p=p: x.relu() ** p, (3, 4)) for p in (2.5, 3.5)),
     case("power 0.7", lambda x: x**0.7, (3, 4), positive=True),
     case("power -1.5", lambda x: x.pow(-1.5), (3, 4), positive=True),
 ]
@@ -214,6 +223,7 @@ LOSSES = [
         lambda x: functional.cross_entropy(x, PROBABILITIES, CLASS_WEIGHTS, label_smoothing=0.2),
         (5, 3),
     ),
+    case("cross_entropy of bytes", lambda x: functional.cross_entropy(x[:4], LABELS[:4].byte()), (5, 3)),
     case("nll_loss", lambda x: functional.nll_loss(x.log_softmax(1), LABELS, CLASS_WEIGHTS), (5, 3)),
     case("mse_loss", lambda x: functional.mse_loss(x, PROBABILITIES), (5, 3)),
     case("l1_loss", lambda x: functional.l1_loss(x.sin(), PROBABILITIES), (5, 3)),
@@ -233,18 +243,86 @@ IN_PLACE_CASES = [
 ]
 
 
+def with_changing_indices(x):
+    columns, total = [0], 0
+    for k in range(3):
+        columns[0] = k
+        total = total + x[:, columns] ** (k + 1)
+    return total
+
+
+def with_changing_array(x):
+    columns = np.array([0, 1])
+    first = x[:, columns] ** 2
+    columns += 1
+    return first * x[:, columns]
+
+
+def with_changing_padding(x):
+    sides = [1, 1]
+    first = functional.pad(x, sides)
+    sides[:] = [2, 0]
+    return first * functional.pad(x, sides)
+
+
+def with_changing_divisor(x):
+    divisor = torch.arange(1.0, 5.0, dtype=torch.float64)
+    quotient = x / divisor
+    divisor.data.add_(3)
+    return quotient
+
+
+REUSED = [
+    case("a list of indices", with_changing_indices, (3, 4)),
+    case("a list of sides", with_changing_padding, (3, 4)),
+]
+
+
 def imul(x, y):
     x *= y
     return x
 
 
-CASES = [*LINEAR, *SUMS, *PRODUCTS, *ELEMENTWISE, *SELECTIONS, *MOMENTS, *LOSSES, *IN_PLACE_CASES]
+CASES = [*LINEAR, *SUMS, *PRODUCTS, *ELEMENTWISE, *SELECTIONS, *MOMENTS, *LOSSES, *IN_PLACE_CASES, *REUSED]
 
 
 @pytest.mark.parametrize(("function", "shapes", "positive"), CASES)
 def test_the_product_is_that_of_double_backward(function, shapes, positive):
     torch.manual_seed(1)
     module = Applied(function, *shapes, positive=positive)
+    truth, found = products(module, lambda: bent(module()))
+    for method in METHODS:
+        assert relative_error(found[method], truth) < TOLERANCE, method
+
+
+ACTIVATIONS = [
+    torch.abs,
+    functional.relu,
+    functional.relu6,
+    functional.elu,
+    functional.selu,
+    functional.gelu,
+    functional.silu,
+    functional.mish,
+    functional.softplus,
+    functional.softsign,
+    functional.tanhshrink,
+    functional.hardtanh,
+    functional.hardswish,
+    functional.hardshrink,
+    functional.softshrink,
+    functional.logsigmoid,
+    functional.leaky_relu,
+    functional.celu,
+]
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS, ids=lambda function: function.__name__)
+def test_at_zero_an_activation_takes_the_side_that_pytorch_takes(function):
+    torch.manual_seed(1)
+    module = Applied(lambda x, w: (function(x) + 0.1 * x) * w + x.square(), (3, 4), (3, 4))
+    with torch.no_grad():
+        module.arguments[0].zero_()
     truth, found = products(module, lambda: bent(module()))
     for method in METHODS:
         assert relative_error(found[method], truth) < TOLERANCE, method
@@ -259,9 +337,18 @@ def test_the_product_is_that_of_double_backward(function, shapes, positive):
             lambda x: x.clamp(min=0) + 0.3 * torch.expm1(x.clamp(max=0) / 0.3),
             id="that of celu is rounded to single precision",
         ),
+        pytest.param(
+            lambda x: torch.var(x, dim=(), unbiased=False),
+            lambda x: torch.var(x, unbiased=False),
+            id="var over no dimensions is over all",
+        ),
+        pytest.param(with_changing_divisor, lambda x: x / STEADY, id="a divisor is kept as it was"),
+        pytest.param(
+            with_changing_array, lambda x: x[:, :2] ** 2 * x[:, 1:3], id="an array of indices is kept as it was"
+        ),
     ],
 )
-def test_where_pytorch_lacks_a_second_derivative_the_product_is_that_of_the_formula(function, formula):
+def test_where_pytorch_errs_the_product_is_that_of_the_formula(function, formula):
     torch.manual_seed(1)
     module = Applied(function, (3, 4))
     truth, found = products(module, lambda: bent(module()), lambda: bent(formula(*module.arguments)))

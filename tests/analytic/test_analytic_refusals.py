@@ -60,7 +60,23 @@ def changed_constant(x):
     return y
 
 
+def view_between_changes(x):
+    y = 2 * x
+    y.neg_()
+    z = y.view(-1)
+    y.mul_(2)
+    return z
+
+
 REFUSED = {
+    "matrix norm": (lambda x: torch.linalg.norm(x, ord=2), "norm"),
+    "diagonal of matrices": (lambda x: torch.linalg.diagonal(x.reshape(3, 2, 2)), "diagonal"),
+    "division that rounds": (lambda x: torch.div(x, 0.1, rounding_mode="floor"), "rounding_mode 'floor'"),
+    "maximum of equals": (lambda x: (0 * x).max(), "equal extremes"),
+    "minimum of equals": (lambda x: (0 * x).min(), "equal extremes"),
+    "view between changes in place": (view_between_changes, "inplace=False"),
+    "an output that is given": (lambda x: torch.sum(x, 0, out=torch.empty(4, dtype=torch.float64)), "'out'"),
+    "softmax in another dtype": (lambda x: x.softmax(1, dtype=torch.float32), "dtype"),
     "sort": (lambda x: x.sort()[0], "sort"),
     "topk": (lambda x: x.topk(2)[0], "topk"),
     "median": (lambda x: x.median(), "median"),
@@ -149,6 +165,8 @@ ALLOWED = {
     "the same dtype": lambda x: x.to(torch.float64).double().sin(),
     "len and dim": lambda x: x / len(x) + x.dim(),
     "question for gradients": lambda x: x.sin() if x.requires_grad else x,
+    "constants of a shape given by name": lambda x: x * torch.ones_like(input=x),
+    "a change in place by name": lambda x: functional.relu(input=2 * x, inplace=True) * x,
     "constants of its shape": lambda x: x * torch.ones_like(x) + torch.zeros_like(x),
 }
 

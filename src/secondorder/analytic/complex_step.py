@@ -58,6 +58,18 @@ class ComplexStep:
         gradient = _Replay(self._steps, point, self._loss).gradient
         return [gradient.get(number, torch.zeros_like(part)) for number, part in enumerate(self._parameters)]
 
+    def slope(self, imaginary: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return Im L(θ + i y), 0-dimensional.
+
+        Args:
+            imaginary: y, in pieces of the parameters' shapes.
+        """
+        if self._loss is None:
+            return self._parameters[0].new_zeros(())
+        point = [Complex(real, part) for real, part in zip(self._parameters, imaginary, strict=True)]
+        with torch.no_grad():
+            return given(_Replay(self._steps, point, self._loss).outcome.imaginary)
+
 
 class _Replay:
     """One forward and one reverse pass at a complex point.
@@ -66,6 +78,7 @@ class _Replay:
     parameters' own cotangents, which nothing follows, the imaginary parts alone are computed.
 
     Attributes:
+        outcome: The loss.
         gradient: The imaginary parts of the gradient, by the parameter's number; absent where they are zero.
     """
 
@@ -76,6 +89,7 @@ class _Replay:
         self._maps: dict[int, LinearMap | Selected] = {}
         for step in steps:
             self._values[step.result] = self._forward(step)
+        self.outcome = self._values[loss]
         self.gradient: dict[int, torch.Tensor] = {}
         self._cotangents = {loss: Complex(torch.ones_like(self._values[loss].real), None)}
         for step in reversed(steps):

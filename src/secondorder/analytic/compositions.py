@@ -70,19 +70,9 @@ def _mish(input: Tensor, inplace: bool = False) -> Tensor:
     return input * functional.softplus(input, threshold=math.inf).tanh()
 
 
-@composition("elu")
-def _elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    return input.relu() + alpha * input.clamp(max=0).expm1()
-
-
 @composition("selu")
 def _selu(input: Tensor, inplace: bool = False) -> Tensor:
     return 1.0507009873554804934193349852946 * functional.elu(input, 1.6732632423543772848170429916717)
-
-
-@composition("celu")
-def _celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    return input.relu() + alpha * (input.clamp(max=0) / alpha).expm1()
 
 
 @composition("prelu")
@@ -121,18 +111,18 @@ def _glu(input: Tensor, dim: int = -1) -> Tensor:
 # Softmax and losses
 
 
-@composition("log_softmax")
+@composition("log_softmax", torch.special.log_softmax)
 def _log_softmax(input: Tensor, dim: int) -> Tensor:
     shifted = input - constant(input).amax(dim, keepdim=True)
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
 
 
-@composition("softmax")
+@composition("softmax", torch.special.softmax)
 def _softmax(input: Tensor, dim: int) -> Tensor:
     return torch.log_softmax(input, dim).exp()
 
 
-@composition("logsumexp")
+@composition("logsumexp", torch.special.logsumexp)
 def _logsumexp(input: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     largest = constant(input).amax(dim, keepdim=True)
     total = (input - largest).exp().sum(dim, keepdim=True).log() + largest
@@ -159,7 +149,7 @@ def _weighted_classes(
     dim = 0 if input.ndim == 1 else 1
     kept = target != ignore_index
     classes = input.shape[dim]
-    hit = functional.one_hot(torch.where(kept, target, 0), classes).movedim(-1, dim).to(input.dtype)
+    hit = functional.one_hot(torch.where(kept, target, 0).long(), classes).movedim(-1, dim).to(input.dtype)
     hit = hit * kept.unsqueeze(dim)
     by_class = _along(weight, input, dim)
     hits = hit * by_class
@@ -257,7 +247,7 @@ def _variance(
 ) -> Tensor:
     if isinstance(dim, bool):
         return _variance(input, unbiased=dim)
-    dim = tuple(range(input.ndim)) if dim is None else dim
+    dim = tuple(range(input.ndim)) if dim in (None, (), []) else dim
     divisor = _count(input, dim) - (float(unbiased) if correction is None else correction)
     return (input - input.mean(dim, keepdim=True)).square().sum(dim, keepdim=keepdim) / divisor
 

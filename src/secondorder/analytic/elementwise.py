@@ -143,7 +143,7 @@ class LogarithmOfOnePlus(Elementwise):
 
 @dataclass(frozen=True)
 class Power(Elementwise):
-    """z^p = x^p (1 + ir)^p with r = y/x: for x > 0, and for x < 0 where p is an integer.
+    """z^p = x^p (1 + ir)^p with r = y/x: for x > 0, and for x < 0 where p is an integer; 0 at x = 0 for p > 1.
 
     Attributes:
         exponent: p.
@@ -161,7 +161,9 @@ class Power(Elementwise):
         return self.exponent * (self.exponent - 1) * x ** (self.exponent - 2)
 
     def continuation(self, x: torch.Tensor, y: torch.Tensor) -> Planes:
-        ratio = y / x
+        # The limit at the branch point, where y/x has none; relu(x)**2.5 comes there.
+        ends = (x == 0) & (self.exponent > 1)
+        ratio = torch.where(ends, 0.0, y / x)
         size = x**self.exponent * (ratio.square().log1p() * (self.exponent / 2)).exp()
         angle = self.exponent * ratio.atan()
         return size * angle.cos(), size * angle.sin()
@@ -248,6 +250,38 @@ class Softplus(Elementwise):
         real, imaginary = Sigmoid().continuation(x, y)
         straight = x > self.threshold
         return torch.where(straight, 1.0, real), torch.where(straight, 0.0, imaginary)
+
+
+@dataclass(frozen=True)
+class ExponentialLinearUnit(Elementwise):
+    """z where x > 0, and α (e^(z/β) − 1) elsewhere; at x = 0 the slope is α/β and the curvature 0, as PyTorch has it.
+
+    Attributes:
+        size: α.
+        width: β.
+    """
+
+    size: float = 1.0
+    width: float = 1.0
+
+    def value(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x, self.size * (x.clamp_max(0) / self.width).expm1())
+
+    def derivative(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, 1.0, self.size / self.width * (x.clamp_max(0) / self.width).exp())
+
+    def second_derivative(self, x: torch.Tensor) -> torch.Tensor:
+        bend = self.size / self.width**2 * (x.clamp_max(0) / self.width).exp()
+        return torch.where(x >= 0, 0.0, bend)
+
+    def continuation(self, x: torch.Tensor, y: torch.Tensor) -> Planes:
+        real, imaginary = ExponentialMinusOne().continuation(x.clamp_max(0) / self.width, y / self.width)
+        return torch.where(x > 0, x, self.size * real), torch.where(x > 0, y, self.size * imaginary)
+
+    def continued_derivative(self, x: torch.Tensor, y: torch.Tensor) -> Planes:
+        real, imaginary = Exponential().continuation(x.clamp_max(0) / self.width, y / self.width)
+        slope = self.size / self.width
+        return torch.where(x > 0, 1.0, slope * real), torch.where(x >= 0, 0.0, slope * imaginary)
 
 
 class Sine(Elementwise):

@@ -31,7 +31,8 @@ class NotAnalyticError(Exception):
 PRIMITIVES: dict[Any, Callable[..., Any]] = {}
 """Functions that take the recorder first, and give it primitives."""
 
-_NAMESPACES = (torch, torch.Tensor, functional, torch.special, torch.linalg)
+# Not torch.linalg, where functions of the same names are other ones: its norm is of a matrix, its diagonal the last.
+_NAMESPACES = (torch, torch.Tensor, functional)
 
 
 def functions_named(*names: str) -> list[Any]:
@@ -252,7 +253,9 @@ def _reciprocal(record: "Recorder", input: Tensor) -> Tensor:
 
 
 @primitive("div", "divide", "true_divide", "__truediv__")
-def _divide(record: "Recorder", input: Any, other: Any, *, rounding_mode: None = None) -> Tensor:
+def _divide(record: "Recorder", input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    if rounding_mode is not None:
+        raise NotAnalyticError(f"division with rounding_mode {rounding_mode!r} is not analytic; leave it out")
     if not record.is_tracked(other):
         return record.linear(lambda x: x / other, input)
     return _multiply(record, _reciprocal(record, other), input)
@@ -267,16 +270,31 @@ def _divide_by(record: "Recorder", input: Any, other: Any) -> Tensor:
 def _linear(record: "Recorder", input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if weight.ndim == 1:
         raise NotAnalyticError("linear with a weight of one dimension is not known; use one of two dimensions")
-    return record.product(LinearLayer(), input, weight, bias)
+    if not record.is_tracked(input) and not record.is_tracked(weight):
+        return _add(record, functional.linear(input, weight), bias)
+    return record.product(LinearLayer(None if bias is None else bias.shape), input, weight, bias)
 
 
-@primitive("matmul", "__matmul__", "mm", "bmm", "mv", "dot", "inner")
+@primitive("matmul", "__matmul__", "mm", "bmm", "mv", "dot", torch.linalg.matmul)
 def _matmul(record: "Recorder", input: Tensor, other: Tensor) -> Tensor:
     a = _unsqueezed(record, input, 0) if input.ndim == 1 else input
     b = _unsqueezed(record, other, 1) if other.ndim == 1 else other
     product = record.product(MatrixProduct(a.shape, b.shape), a, b)
     shape = torch.matmul(constant(input), constant(other)).shape
     return product if product.shape == shape else record.linear(lambda x: x.reshape(shape), product)
+
+
+@primitive("inner")
+def _inner(record: "Recorder", input: Tensor, other: Tensor) -> Tensor:
+    if other.ndim > 2:
+        raise NotAnalyticError("inner with a second tensor of more than two dimensions is not known; use matmul")
+    if other.ndim == 0 or input.ndim == 0:
+        return _multiply(record, input, other)
+    if other.ndim == 1:
+        return _matmul(record, input, other)
+    if not record.is_tracked(other):
+        return _matmul(record, input, other.mT)
+    return _matmul(record, input, record.linear(lambda x: x.mT, other))
 
 
 def _unsqueezed(record: "Recorder", tensor: Tensor, dim: int) -> Tensor:
@@ -386,12 +404,13 @@ for _name, _function in {
     "sin": elementwise.Sine(),
     "cos": elementwise.Cosine(),
     "erf": elementwise.ErrorFunction(),
-    "abs": PiecewiseLinear(torch.abs, torch.sign),
-    "absolute": PiecewiseLinear(torch.abs, torch.sign),
-    "__abs__": PiecewiseLinear(torch.abs, torch.sign),
 }.items():
     primitive(_name)(_elementwise(_function))
+primitive("abs", "absolute", "__abs__")(_elementwise(PiecewiseLinear(torch.abs, torch.sign)))
 primitive(torch.special.expit)(_elementwise(elementwise.Sigmoid()))
+primitive(torch.special.expm1)(_elementwise(elementwise.ExponentialMinusOne()))
+primitive(torch.special.log1p)(_elementwise(elementwise.LogarithmOfOnePlus()))
+primitive(torch.special.erf)(_elementwise(elementwise.ErrorFunction()))
 
 
 def _is_positive(x: Tensor) -> Tensor:
@@ -409,6 +428,18 @@ def _leaky_relu(record: "Recorder", input: Tensor, negative_slope: float = 0.01,
         return torch.where(x > 0, x.new_ones(()), negative_slope)
 
     return record.elementwise(PiecewiseLinear(lambda x: functional.leaky_relu(x, negative_slope), slope), input)
+
+
+@primitive("elu")
+def _elu(record: "Recorder", input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    return record.elementwise(elementwise.ExponentialLinearUnit(alpha), input)
+
+
+@primitive("celu")
+def _celu(record: "Recorder", input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    if alpha <= 0:
+        raise NotAnalyticError(f"celu with alpha {alpha:g} is not known; use one above 0")
+    return record.elementwise(elementwise.ExponentialLinearUnit(alpha, alpha), input)
 
 
 @primitive("threshold")
@@ -520,6 +551,9 @@ def _extreme(largest: bool) -> Callable[..., Any]:
         if isinstance(dim, Tensor):
             raise NotAnalyticError("max and min of two tensors are not known; use a sum with relu of their difference")
         if dim is None:
+            values = constant(input)
+            if (values == values.flatten()[pick(values)]).sum() > 1:
+                raise NotAnalyticError("max and min of a tensor with equal extremes have no derivative; use dim")
             return record.selection(Selection(lambda x: pick(x).reshape([]), input.ndim), input)
         moved = record.linear(lambda x: x.movedim(dim, -1), input)
         values = record.selection(Selection(lambda x: pick(x, -1, keepdim=True), 1), moved)
@@ -554,3 +588,14 @@ def _dropout(name: str) -> Callable[..., Tensor]:
 
 for _name in ("dropout", "dropout1d", "dropout2d", "dropout3d"):
     primitive(getattr(functional, _name))(_dropout(_name))
+
+
+PRODUCTS = {
+    *functions_named(
+        "mul", "multiply", "__mul__", "__rmul__", "matmul", "__matmul__", "mm", "bmm", "mv", "dot", "inner"
+    ),
+    *functions_named(*(f"conv{kind}{d}d" for kind in ("", "_transpose") for d in (1, 2, 3))),
+    functional.linear,
+    torch.linalg.matmul,
+}
+"""Functions whose constants may be as large as a batch, and are not copied."""

@@ -90,7 +90,14 @@ class MatrixProduct(Product):
 
 
 class LinearLayer(Product):
-    """y = a bᵀ + bias, a of shape [..., n_in] and b of shape [n_out, n_in]."""
+    """y = a bᵀ + bias, a of shape [..., n_in] and b of shape [n_out, n_in].
+
+    Args:
+        bias: Shape of the bias, which is broadcast; None where there is none.
+    """
+
+    def __init__(self, bias: torch.Size | None = None) -> None:
+        self._bias = bias
 
     def apply(self, pairs: Pairs, bias: torch.Tensor | None = None) -> torch.Tensor:
         (a, b), *others = pairs
@@ -116,7 +123,7 @@ class LinearLayer(Product):
         return total
 
     def bias_adjoint(self, cotangent: torch.Tensor) -> torch.Tensor:
-        return _rows(cotangent).sum(0)
+        return cotangent if self._bias is None else cotangent.sum_to_size(self._bias)
 
 
 class Convolution(Product):

@@ -26,6 +26,8 @@ class ROperator:
 
     def __init__(self, tape: Tape) -> None:
         cotangents = reverse(tape)
+        self._loss = tape.loss
+        self._outcome = tape.outcome
         self._like = tape.values[: tape.parameters]
         self.gradient = [cotangents.get(number, torch.zeros_like(p)) for number, p in enumerate(self._like)]
         self._rules = [_rule(tape, step, cotangents) for step in tape.steps if step.result in cotangents]
@@ -43,6 +45,14 @@ class ROperator:
         for rule in reversed(self._rules):
             rule.backward(tangents, curved)
         return [curved.get(number, torch.zeros_like(parameter)) for number, parameter in enumerate(self._like)]
+
+    def slope(self, directions: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return R{L} = ⟨∇L, v⟩ by the forward pass of tangents, 0-dimensional."""
+        tangents: Tangents = dict(enumerate(directions))
+        with torch.no_grad():
+            for rule in self._rules:
+                rule.forward(tangents)
+        return torch.zeros_like(self._outcome) if self._loss is None else tangents[self._loss]
 
 
 class _LinearRule:

@@ -8,6 +8,7 @@ import torch
 from secondorder.analytic.elementwise import Elementwise
 from secondorder.analytic.linear_maps import LinearMap, Selection
 from secondorder.analytic.products import Product
+from secondorder.errors import InputError
 
 Primitive = LinearMap | Selection | Product | Elementwise
 Argument = int | torch.Tensor | None
@@ -43,6 +44,7 @@ class Tape:
         parameters: How many parameters there are.
         loss: Number of the loss; None where it does not depend on the parameters.
         outcome: Its value.
+        constants: Tensors that products hold and do not own, and the versions of their memory.
     """
 
     steps: list[Step]
@@ -50,6 +52,20 @@ class Tape:
     parameters: int
     loss: int | None
     outcome: torch.Tensor
+    constants: list[tuple[torch.Tensor, int]]
+
+    def check_constants(self) -> None:
+        """Check that what the tape holds is what it was recorded with.
+
+        Raises:
+            InputError: A constant has been changed in place.
+        """
+        for constant, version in self.constants:
+            if constant._version != version:
+                raise InputError(
+                    f"a tensor of shape {tuple(constant.shape)} that the loss uses has been changed in place since the "
+                    "products were made; make them anew, or change a copy"
+                )
 
     def value(self, argument: Argument) -> torch.Tensor:
         """Return an argument's real value."""

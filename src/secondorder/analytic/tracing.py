@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from secondorder.analytic.compositions import COMPOSITIONS, IN_PLACE
 from secondorder.analytic.elementwise import Elementwise
 from secondorder.analytic.linear_maps import LinearMap, Selection
 from secondorder.analytic.module_names import ModuleNames
-from secondorder.analytic.operations import METADATA, PRIMITIVES, NotAnalyticError
+from secondorder.analytic.operations import METADATA, PRIMITIVES, PRODUCTS, NotAnalyticError
 from secondorder.analytic.products import Product
 from secondorder.analytic.tape import Argument, Primitive, Step, Tape, without_unused
 from secondorder.errors import CapabilityError
@@ -72,7 +73,7 @@ class Recorder(TorchFunctionMode):
             self._refuse_unseen(func, tensor)
         tracked = [tensor for tensor in tensors if self.is_tracked(tensor)]
         # Behind the first argument a tensor would be read: new_full(shape, value).
-        if not tracked or (func in METADATA and len(tracked) == 1 and tracked[0] is args[0]):
+        if not tracked or (func in METADATA and len(tracked) == 1 and tracked[0] is _first(args, kwargs)):
             return func(*args, **kwargs)
         if not torch.is_grad_enabled():
             raise self._error(
@@ -83,13 +84,17 @@ class Recorder(TorchFunctionMode):
         if func in IN_PLACE:
             return self._in_place(func, args, kwargs)
         result = self._operate(func, args, kwargs)
-        return self._overwrite(func, args[0], result) if kwargs.get("inplace") else result
+        return self._overwrite(func, _first(args, kwargs), result) if kwargs.get("inplace") else result
 
     def _operate(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         primitive = func in PRIMITIVES
         operation = PRIMITIVES.get(func) or COMPOSITIONS.get(func)
         if operation is None:
             raise self._error(func, "is not known to be analytic; use other functions, or the method 'double_backward'")
+        if kwargs.get("out") is not None:
+            raise self._error(func, "writes into the tensor of its keyword 'out'; leave it out")
+        if primitive:
+            args, kwargs = self._frozen((args, kwargs), tensors=func not in PRODUCTS)
         given = (self, *args) if primitive else args
         kwargs = {name: value for name, value in kwargs.items() if name not in _WITHOUT_EFFECT or value is not None}
         kwargs.pop("_stacklevel", None)
@@ -103,6 +108,21 @@ class Recorder(TorchFunctionMode):
                 return operation(*given, **kwargs)
         except NotAnalyticError as error:
             raise CapabilityError(f"{self._where()}: {error}") from error
+
+    def _frozen(self, arguments: Any, *, tensors: bool) -> Any:
+        """Return arguments whose later changes do not reach what is recorded; products watch their tensors instead."""
+
+        def copied(leaf: object) -> object:
+            if isinstance(leaf, np.ndarray):
+                return leaf.copy()
+            if tensors and isinstance(leaf, torch.Tensor) and not self.is_tracked(leaf):
+                return leaf.clone()
+            if isinstance(leaf, slice):
+                return slice(*(copied(bound) for bound in (leaf.start, leaf.stop, leaf.step)))
+            return leaf
+
+        with torch._C.DisableTorchFunction():
+            return tree_map(copied, arguments)
 
     def is_tracked(self, value: object) -> bool:
         """Return whether a tensor depends on the parameters."""
@@ -164,7 +184,12 @@ class Recorder(TorchFunctionMode):
         self._refuse_unseen(torch.Tensor.backward, loss)
         number = self._numbers.get(id(loss))
         return Tape(
-            without_unused(self._steps, number), self._values, len(self._parameters), number, loss.detach().clone()
+            without_unused(self._steps, number),
+            self._values,
+            len(self._parameters),
+            number,
+            loss.detach().clone(),
+            [(constant, version) for constant, version, _ in self._constants],
         )
 
     def _step(self, primitive: Primitive, arguments: Sequence[torch.Tensor | None]) -> torch.Tensor:
@@ -200,7 +225,7 @@ class Recorder(TorchFunctionMode):
         self._handed.append(tensor)
 
     def _in_place(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
-        target = args[0]
+        target = _first(args, kwargs)
         if not self.is_tracked(target):
             raise self._error(func, "writes what depends on the parameters into a constant; use torch.cat or addition")
         with self:
@@ -211,13 +236,14 @@ class Recorder(TorchFunctionMode):
         if result is target:
             return target
         with torch._C.DisableTorchFunction(), torch.no_grad():
-            memory = target.untyped_storage().data_ptr()
             number = self._numbers[id(target)]
             kept = self._values[number]
+            # After a change in place they are two, and views made since lie in that of the value.
+            memories = {tensor.untyped_storage().data_ptr() for tensor in (target, kept)}
             shared = [
                 value
                 for other, value in enumerate(self._values)
-                if other != number and value.untyped_storage().data_ptr() == memory
+                if other != number and value.untyped_storage().data_ptr() in memories
             ]
             if shared or number < len(self._parameters) or result.shape != target.shape:
                 raise self._error(
@@ -235,7 +261,8 @@ class Recorder(TorchFunctionMode):
             raise self._error(
                 func,
                 "is given a tensor that was made by a function whose derivatives cannot be seen, such as a custom "
-                "autograd.Function; use functions of torch, or the method 'double_backward'",
+                "autograd.Function, or before the recording; use functions of torch within model and loss, detach what "
+                "is constant, or use the method 'double_backward'",
             )
 
     def _where(self) -> str:
@@ -246,3 +273,7 @@ class Recorder(TorchFunctionMode):
         name = resolve_name(func) or getattr(func, "__name__", str(func))
         name = name.removesuffix(".__get__").replace("torch.nn.functional", "functional")
         return CapabilityError(f"{self._where()}: {name} {problem}")
+
+
+def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[0] if args else kwargs.get("input")

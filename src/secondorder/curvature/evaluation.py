@@ -13,6 +13,9 @@ from secondorder.curvature.layers import SameFunction, check_tensors
 from secondorder.curvature.one_function import OneFunction, buffers_apart
 from secondorder.errors import InputError
 
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
+"""How far two exact ways to a gradient may differ, relative to its length."""
+
 
 @dataclass(frozen=True)
 class Evaluation:

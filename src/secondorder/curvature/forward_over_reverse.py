@@ -9,11 +9,10 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from secondorder.curvature.evaluation import Evaluation, flattened
+from secondorder.curvature.evaluation import TOLERANCE, Evaluation, flattened
 from secondorder.curvature.products import split_like
 from secondorder.errors import CapabilityError
 
-_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
 _REMEDY = "use the method 'r_operator' or 'double_backward'"
 
 
@@ -22,7 +21,7 @@ class ForwardOverReverse:
 
     Args:
         evaluation: What is differentiated.
-        check: Compare one product with a double-backward one.
+        check: Compare gradient and one product with those of double backward.
 
     Raises:
         CapabilityError: PyTorch has no forward derivative of a function of the model, or a wrong one.
@@ -47,7 +46,8 @@ class ForwardOverReverse:
             for name, parameter in self._whole.named_parameters()
             if id(parameter) in trainable
         }
-        self._check(gradients, compare_products=check)
+        if check:
+            self._check(gradients)
 
     def __call__(self, vector: torch.Tensor) -> torch.Tensor:
         """Return H v, shape [P]."""
@@ -67,20 +67,19 @@ class ForwardOverReverse:
         loss: torch.Tensor = torch.func.functional_call(self._whole, {**named, **buffers}, ())
         return loss
 
-    def _check(self, gradients: list[torch.Tensor], *, compare_products: bool) -> None:
+    def _check(self, gradients: list[torch.Tensor]) -> None:
         generator = torch.Generator().manual_seed(0)
         vector = (torch.rand(self.gradient.shape, generator=generator) - 0.5).to(self.gradient)
         gradient, product = self._gradient_and_product(vector)
         self._compare("gradient", gradient, self.gradient)
-        if compare_products:
-            inner = flattened(gradients) @ vector
-            if inner.requires_grad:
-                truth = torch.autograd.grad(inner, self._evaluation.parameters, materialize_grads=True)
-                self._compare("product", product, flattened(truth))
+        inner = flattened(gradients) @ vector
+        if inner.requires_grad:
+            truth = torch.autograd.grad(inner, self._evaluation.parameters, materialize_grads=True)
+            self._compare("product", product, flattened(truth))
 
     def _compare(self, name: str, found: torch.Tensor, truth: torch.Tensor) -> None:
         error, size = float((found - truth).norm()), float(truth.norm())
-        if not error <= _TOLERANCE[truth.dtype] * size + torch.finfo(truth.dtype).tiny:
+        if not error <= TOLERANCE[truth.dtype] * size + torch.finfo(truth.dtype).tiny:
             raise CapabilityError(
                 f"the {name} by forward mode differs from the one by backward mode by {error:.1e}, of a length of "
                 f"{size:.1e}: a function of this model has a wrong forward derivative, or the loss uses parameters in "

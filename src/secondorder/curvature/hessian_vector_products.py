@@ -13,12 +13,13 @@ from secondorder.curvature.finite_difference import FiniteDifference, default_st
 from secondorder.curvature.forward_over_reverse import ForwardOverReverse
 from secondorder.curvature.layers import SameFunction
 from secondorder.curvature.retained_graph import RetainedGraph
-from secondorder.curvature.tape_products import ByComplexStep, ByROperator
+from secondorder.curvature.tape_products import COMPLEX_STEP, ByComplexStep, ByROperator
 from secondorder.errors import ConfigurationError, InputError
 
 MethodName = Literal["complex_step", "r_operator", "forward_over_reverse", "double_backward", "finite_difference"]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
-COMPLEX_STEP = 1e-20
+SHORTEST_COMPLEX_STEP = {torch.float64: 1e-290, torch.float32: 1e-30}
+"""Below it products of the step lose digits by underflow."""
 
 
 class _Method(Protocol):
@@ -50,8 +51,9 @@ class HessianVectorProducts:
             ε₀^(1/3) max(1, ‖θ‖) with ε₀ the rounding of the dtype. The other methods have none.
         same_function: Context in which every evaluation of the model is the same function, such as that of a training
             objective; by default one of its own.
-        check: Compare the gradient of ``complex_step`` and ``r_operator``, and a product of ``forward_over_reverse``,
-            with PyTorch's backward pass. It costs a gradient, or two.
+        check: Compare loss, gradient, slope and one product of ``complex_step`` and ``r_operator``, and gradient and
+            one product of ``forward_over_reverse``, with PyTorch's double backward. It costs about a gradient and two
+            products, and the memory of a double backward; without it there is none of either.
 
     Attributes:
         loss: L(θ), 0-dimensional, without a graph.
@@ -96,8 +98,12 @@ class HessianVectorProducts:
         Args:
             vector: v, shape [P], of the parameters' dtype and on their device.
 
+        A product may have entries that are not finite where loss and gradient are finite, such as that of the root of
+        0: it is returned as it is, because training that diverges goes on.
+
         Raises:
-            InputError: The vector is of another shape, dtype or device, or has entries that are not finite.
+            InputError: The vector is of another shape, dtype or device, or has entries that are not finite; or a tensor
+                that the loss uses was changed in place since the products were made.
         """
         _check_vector(vector, self.gradient)
         vector = vector.detach()
@@ -135,7 +141,8 @@ def _check_step(method: MethodName, step: float | None, dtype: torch.dtype) -> N
         raise InputError(f"a step of {step!r} is given, and the method {method!r} has none; leave it out")
     if isinstance(step, bool) or not isinstance(step, int | float) or not math.isfinite(step) or step <= 0:
         raise InputError(f"step is {step!r}; it must be a finite number above 0")
-    if step < torch.finfo(dtype).tiny:
+    shortest = SHORTEST_COMPLEX_STEP[dtype] if method == "complex_step" else torch.finfo(dtype).tiny
+    if step < shortest:
         raise InputError(f"a step of {step:g} vanishes in {dtype}; use a larger one, or none for the default")
 
 

@@ -18,12 +18,7 @@ def buffers_apart(model: nn.Module) -> Iterator[None]:
     Args:
         model: The model; its modules in training mode have buffers that move.
     """
-    places = [
-        (module, name, buffer)
-        for module in model.modules()
-        if module.training
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
+    places = _moving(model)
     for module, name, buffer in places:
         setattr(module, name, buffer.clone())
     try:
@@ -39,7 +34,7 @@ def buffers_apart(model: nn.Module) -> Iterator[None]:
 class OneFunction:
     """A context for evaluations of a model that are to be one function.
 
-    Each of them draws the same dropout masks, and the first alone moves the running statistics of normalisation. The
+    Each of them draws the same dropout masks and starts from the same buffers, which the first alone moves. The
     random number generator is afterwards where it was, except for what the first one drew.
 
     Args:
@@ -51,23 +46,35 @@ class OneFunction:
         self._model = model
         self._device = device
         self._random_state: dict[str, torch.Tensor] | None = None
+        self._buffers: list[tuple[nn.Module, str, torch.Tensor]] = []
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """Evaluate the model in this block."""
         if self._random_state is None:
             self._random_state = get_random_state(self._device)
+            self._buffers = [(module, name, buffer.clone()) for module, name, buffer in _moving(self._model)]
             yield
             return
         outside = get_random_state(self._device)
         set_random_state(self._device, self._random_state)
-        # Those of a module in evaluation mode do not move, and a copy onto them would spoil the graph.
-        buffers = [b for module in self._model.modules() if module.training for b in module.buffers(recurse=False)]
-        kept = [buffer.clone() for buffer in buffers]
+        # Copies move in place of the buffers, because a value copied back would spoil a graph or a tape that is kept.
+        places = [(module, name, module.get_buffer(name)) for module, name, _ in self._buffers]
+        for module, name, buffer in self._buffers:
+            module._buffers[name] = buffer.clone()
         try:
             yield
         finally:
             set_random_state(self._device, outside)
-            with torch.no_grad():
-                for buffer, value in zip(buffers, kept, strict=True):
-                    buffer.copy_(value)
+            for module, name, buffer in places:
+                module._buffers[name] = buffer
+
+
+def _moving(model: nn.Module) -> list[tuple[nn.Module, str, torch.Tensor]]:
+    """Return the buffers of modules in training mode; those of the others do not move."""
+    return [
+        (module, name, buffer)
+        for module in model.modules()
+        if module.training
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
