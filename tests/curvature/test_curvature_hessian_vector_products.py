@@ -530,3 +530,18 @@ def test_a_model_without_trainable_parameters_is_refused(method):
 def test_an_empty_batch_is_refused(method):
     with pytest.raises(InputError, match="at least one sample"):
         Problem(samples=0).products(method)
+
+
+@pytest.mark.parametrize("method", ["complex_step", "r_operator"])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        pytest.param(torch.tensor([0.0, 1.0, 2.0]), "target dtype", id="floating-point labels"),
+        pytest.param(torch.tensor([0, 1, 7]), "out of bounds", id="labels out of range"),
+        pytest.param(torch.tensor([0, 1]), "batch_size", id="too few labels"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_in_the_words_of_pytorch(method, labels, message):
+    model, inputs = nn.Linear(4, 3).double(), torch.randn(3, 4).double()
+    with pytest.raises((RuntimeError, ValueError, IndexError), match=message):
+        HessianVectorProducts(model, nn.functional.cross_entropy, inputs, labels, method)

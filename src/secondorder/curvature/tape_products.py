@@ -95,7 +95,13 @@ class ByComplexStep:
 
 
 def _recorded(evaluation: Evaluation) -> Tape:
-    with evaluation.same_function():
-        tape = record(evaluation.model, evaluation.parameters, evaluation.loss)
+    try:
+        with evaluation.same_function():
+            tape = record(evaluation.model, evaluation.parameters, evaluation.loss)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        # Of inputs and targets that do not fit, PyTorch's own functions say more than what replaces them.
+        with evaluation.same_function():
+            evaluation.loss()
+        raise
     check_finite(tape.outcome)
     return tape
