@@ -141,19 +141,19 @@ def test_seeds_are_a_count_or_a_list(seeds, listed):
 
 
 def test_problem_trains_every_run_in_the_order_of_the_runs():
-    configuration = loaded()
+    configuration = loaded(problems={"mnist_mlp": {"studies": None}})
     assert runs_of(configuration, "mnist_mlp") == list(configuration.runs)
     assert list(configuration.runs)[:2] == ["sgd", "nesterov"]
 
 
 def test_problem_may_choose_runs_and_keeps_their_order():
-    configuration = loaded(problems={"mnist_mlp": {"runs": ["adam", "sgd"]}})
+    configuration = loaded(problems={"mnist_mlp": {"runs": ["adam", "sgd"]}, "mnist_mlp_narrow": {"studies": None}})
     assert runs_of(configuration, "mnist_mlp") == ["sgd", "adam"]
-    assert runs_of(configuration, "mnist_mlp_narrow") == list(configuration.all_runs)
+    assert runs_of(configuration, "mnist_mlp_narrow") == list(configuration.runs)
 
 
 def test_problem_may_leave_runs_out():
-    configuration = loaded(problems={"mnist_mlp": {"without": ["adam"]}})
+    configuration = loaded(problems={"mnist_mlp": {"without": ["adam"], "studies": None}})
     assert runs_of(configuration, "mnist_mlp") == [run for run in configuration.runs if run != "adam"]
     with pytest.raises(ConfigurationError, match=r"problems\.mnist_mlp\.runs: there is no run 'adam'"):
         run_specification(configuration, "mnist_mlp", "adam")
