@@ -3,6 +3,7 @@
 ``docs/configuration.md`` and ``workflow/schemas/configuration.schema.json`` are generated from these models.
 """
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -387,7 +388,7 @@ class Configuration(Section):
             )
         return seeds
 
-    @property
+    @cached_property
     def all_runs(self) -> dict[str, RunSection]:
         """All runs by name, those of the studies after the others, with what they take from the run they vary."""
         variants = {

@@ -265,7 +265,7 @@ def resolve_settings(declared: type[Any], values: Mapping[str, Any], key: Sequen
     Raises:
         ConfigurationError: A setting is unknown, has the wrong type or an impossible value.
     """
-    model: type[BaseModel] = settings_model(declared)
+    model: type[BaseModel] = settings_model(declared)  # type: ignore[arg-type]  # of a class, whose hash mypy does not see
     try:
         resolved = model.model_validate(values).model_dump()
     except ValidationError as error:
