@@ -4,17 +4,22 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, is_short, run_styles, write_note, write_plain_numbers
+from secondorder.plotting.style import (
+    PAGE_INCHES,
+    draw_with_band,
+    is_short,
+    run_styles,
+    write_note,
+    write_plain_numbers,
+)
 from secondorder.presentation import Context, data_note
 
 _POSITIONS = {"step": "Updates", "gradient_equivalents": "Gradient-equivalents"}
 _MEASURES = {"largest_eigenvalue": "Largest eigenvalue", "loss_gap": "Validation - training loss"}
-_MARKERS_PER_CURVE = 6
 
 
 def caption(context: Context) -> str:
@@ -44,7 +49,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     losses = of_problem["curves"][of_problem["curves"]["metric"] == "training_loss"]
     for panel, (position, label) in zip(axes[: len(_POSITIONS)], _POSITIONS.items(), strict=True):
         for run in runs:
-            _draw_curve(panel, losses[losses["run"] == run], position, styles[run])
+            draw_with_band(panel, losses[losses["run"] == run].set_index(position), styles[run])
         panel.set_xlabel(label)
         panel.set_yscale("log")
         if is_short(panel.get_ylim()):
@@ -71,15 +76,3 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(runs), 4))
     write_note(figure, data_note(of_problem["seeds"]))
     return figure
-
-
-def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, style: RunStyle) -> None:
-    axes.fill_between(curve[position], curve["ci_low"], curve["ci_high"], color=style.color, alpha=0.2, linewidth=0)
-    axes.plot(
-        curve[position],
-        curve["mean"],
-        color=style.color,
-        linestyle=style.linestyle,
-        marker=style.marker,
-        markevery=max(1, len(curve) // _MARKERS_PER_CURVE),
-    )

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -15,6 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 PAGE_INCHES = 7.1
 """Width of a figure over both columns of a two-column page."""
 
+_MARKERS_PER_CURVE = 6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 _DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 _SETTINGS: dict[Any, Any] = {
@@ -60,6 +63,25 @@ def run_styles(runs: Sequence[str]) -> dict[str, RunStyle]:
         run: RunStyle(colors[place % 10], _MARKERS[place % 10], _DASHES[place // 10 % len(_DASHES)])
         for place, run in enumerate(runs)
     }
+
+
+def draw_with_band(axes: Axes, curve: pd.DataFrame, style: RunStyle) -> None:
+    """Draw a mean with its confidence band.
+
+    Args:
+        axes: Where.
+        curve: Columns mean, ci_low and ci_high; the index is what they are drawn against.
+        style: Of the run.
+    """
+    axes.fill_between(curve.index, curve["ci_low"], curve["ci_high"], color=style.color, alpha=0.2, linewidth=0)
+    axes.plot(
+        curve.index,
+        curve["mean"],
+        color=style.color,
+        linestyle=style.linestyle,
+        marker=style.marker,
+        markevery=max(1, len(curve) // _MARKERS_PER_CURVE),
+    )
 
 
 def is_short(limits: tuple[float, float]) -> bool:

@@ -11,7 +11,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, is_short, run_styles, write_note, write_plain_numbers
+from secondorder.plotting.style import (
+    PAGE_INCHES,
+    RunStyle,
+    draw_with_band,
+    is_short,
+    run_styles,
+    write_note,
+    write_plain_numbers,
+)
 from secondorder.presentation import Context, data_note
 
 _ROWS = {"training_loss": "Training loss", "validation_accuracy": "Validation error (%)"}
@@ -22,7 +30,6 @@ _COLUMNS = {
     "seconds": "Training seconds",
 }
 _LOGARITHMIC = ("step", "seconds")
-_MARKERS_PER_CURVE = 6
 
 
 def caption(context: Context) -> str:
@@ -74,15 +81,7 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, metric: str, sty
     curve = curve.set_index(position)[["mean", "ci_low", "ci_high"]]
     if metric == "validation_accuracy":
         curve = 100 * (1 - curve)
-    axes.fill_between(curve.index, curve["ci_low"], curve["ci_high"], color=style.color, alpha=0.2, linewidth=0)
-    axes.plot(
-        curve.index,
-        curve["mean"],
-        color=style.color,
-        linestyle=style.linestyle,
-        marker=style.marker,
-        markevery=max(1, len(curve) // _MARKERS_PER_CURVE),
-    )
+    draw_with_band(axes, curve, style)
     if ends_early:
         axes.plot(
             curve.index[-1:], curve["mean"].iloc[-1:], color=style.color, marker="x", markersize=7, linestyle="none"
