@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "environment.yml", "requirements.txt", "workflow", "config", "profiles", "src")
+BATCHED = re.compile(r"^(train_runs|draw_figures|write_tables)_\w+$")
 TRIMMED = Path(__file__).with_name("trimmed.yaml")
 
 
@@ -45,18 +47,21 @@ class Project:
         )
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """Return how many jobs of each rule a call would run."""
+        """Return how many jobs of each rule a call would run; rules of one stage that are numbered count as one."""
         output = self.snakemake("--dry-run", *arguments).stdout
         if "Nothing to be done" in output:
             return {}
         table = output[output.index("Job stats:") :].splitlines()[3:]
-        rows = [line.split() for line in table[: table.index("")]]
-        return {rule: int(count) for rule, count in rows if rule not in {"all", "total"}}
+        planned: Counter[str] = Counter()
+        for rule, count in (line.split() for line in table[: table.index("")]):
+            planned[BATCHED.sub(r"\1", rule)] += int(count)
+        return {rule: count for rule, count in planned.items() if rule not in {"all", "total"}}
 
     def planned_runs(self) -> set[str]:
         """Return the runs that a call would train, as ``problem/run``."""
         output = self.snakemake("--dry-run", "--quiet", "host").stdout
-        return {f"{problem}/{run}" for run, problem in re.findall(r"Train (\w+) on (\w+)", output)}
+        trained = re.findall(r"Train ([\w, ]+) on (\w+)", output)
+        return {f"{problem}/{run}" for runs, problem in trained for run in runs.split(", ")}
 
     def append(self, path: str, text: str) -> None:
         """Add text to the end of a file."""

@@ -108,4 +108,4 @@ def test_control_that_passes_stops_the_stage(edited_stage: Callable[[str, str], 
 
 def test_other_shares_train_again(checked_project: Project) -> None:
     planned = checked_project.planned("curvature", "--config", "snapshots=[0.5, 1]")
-    assert planned["train_run"] == 3
+    assert planned["train_runs"] == 3

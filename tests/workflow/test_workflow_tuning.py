@@ -81,7 +81,7 @@ def test_second_call_does_nothing(tuned_project: Project) -> None:
 
 
 def test_runs_are_trained_again_with_what_was_chosen(tuned_project: Project) -> None:
-    assert tuned_project.planned("training", *FEW) == {"train_run": len(RUNS), "training": 1}
+    assert tuned_project.planned("training", *FEW) == {"train_runs": len(RUNS), "training": 1}
 
 
 def test_nothing_else_tunes(tuned_project: Project) -> None:
@@ -92,7 +92,7 @@ def test_value_of_a_call_goes_before_the_tuned_one(tuned_project: Project) -> No
     manifest = tuned_project.folder / "results/trimmed/runs/mnist_mlp/adam/manifest.json"
     settings = json.loads(manifest.read_text(encoding="utf-8"))["specification"]["optimizer_settings"]
     own = (*FEW, f"runs={{'adam': {{'settings': {{'learning_rate': {settings['learning_rate']}}}}}}}")
-    assert tuned_project.planned("training", *own) == {"train_run": len(RUNS) - 1, "training": 1}
+    assert tuned_project.planned("training", *own) == {"train_runs": len(RUNS) - 1, "training": 1}
     assert tuned_project.planned("tune", *own) == {}, "and it changes no trial"
 
 

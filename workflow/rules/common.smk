@@ -1,4 +1,5 @@
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 # The package is this checkout's, here and in every job, installed or not.
@@ -158,6 +159,28 @@ def table_files(name):
     return [f"paper_tables/{TIER}/{name}.{suffix}" for suffix in ("csv", "md", "tex")]
 
 
+def split(items, size):
+    """Return consecutive parts of a list, each of at most so many items."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+# What one job trains: runs on one problem. What one job renders: figures, or tables, by their names.
+TrainingBatch = namedtuple("TrainingBatch", "name problem runs")
+Batch = namedtuple("Batch", "name members")
+TRAINING_BATCHES = [
+    TrainingBatch(f"{problem}_{number}", problem, runs)
+    for problem in CONFIGURATION.problems
+    for number, runs in enumerate(
+        split(resolution.runs_of(CONFIGURATION, problem), CONFIGURATION.per_process.runs), start=1
+    )
+]
+FIGURE_BATCHES = [
+    Batch(number, names)
+    for number, names in enumerate(split(list(FIGURES), CONFIGURATION.per_process.renderings), start=1)
+]
+TABLE_BATCHES = [
+    Batch(number, names) for number, names in enumerate(split(TABLES, CONFIGURATION.per_process.renderings), start=1)
+]
 FIGURE_FILES = [path for name in FIGURES for path in figure_files(name)]
 TABLE_FILES = [path for name in TABLES for path in table_files(name)]
 RUN_FILES = [path for problem, run in RUNS for path in run_files(problem, run)]
@@ -174,6 +197,33 @@ TUNING_FILES = [f"{RESULTS}/tuning/trials.parquet", f"{TUNED}.yaml", f"{TUNED}.c
 # Inputs and parameters of rules, by their wildcards.
 
 
+def batch_files(batch):
+    """Return the result files of the runs of a training job."""
+    return [path for run in batch.runs for path in run_files(batch.problem, run)]
+
+
+def batch_runs(batch):
+    """Return what a training job is told of each of its runs, and where their results and checkpoints lie."""
+    return [
+        {
+            "specification": specification(batch.problem, run),
+            "output": run_folder(batch.problem, run),
+            "checkpoints": f"{RESULTS}/checkpoints/{batch.problem}/{run}",
+        }
+        for run in batch.runs
+    ]
+
+
+def batch_code(batch):
+    """Return the digests of the code that decides the results of a training job, of each of its runs."""
+    return [training_digests(batch.problem, run) for run in batch.runs]
+
+
+def training_digests(problem, run):
+    """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
+    return training_code(resolution.module_of(CONFIGURATION, problem), CONFIGURATION.all_runs[run].optimizer)
+
+
 def run_arrays(wildcards):
     """Return the images of the dataset that a run's problem needs."""
     return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))[0]
@@ -184,15 +234,9 @@ def run_data_manifest(wildcards):
     return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))[1]
 
 
-def run_specification(wildcards):
-    """Return everything a training job is told."""
-    return specification(wildcards.problem, wildcards.run)
-
-
 def run_code(wildcards):
-    """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
-    problem_file = resolution.module_of(CONFIGURATION, wildcards.problem)
-    return training_code(problem_file, CONFIGURATION.all_runs[wildcards.run].optimizer)
+    """Return the digests of the code that decides a run's result."""
+    return training_digests(wildcards.problem, wildcards.run)
 
 
 def tuning_folder(problem, run):
@@ -294,41 +338,63 @@ def curvature_code(entry):
     return of_problem
 
 
-def figure_kind(wildcards):
-    """Return the name of a figure's module."""
-    return FIGURES[wildcards.name][0]
-
-
-def figure_tables(wildcards):
-    """Return the aggregated tables that a figure reads."""
-    kind, problem, _ = FIGURES[wildcards.name]
-    reads = CONFIGURATION.figures[kind].reads
-    return table_paths(reads, problem)
-
-
-def figure_context(wildcards):
-    """Return what a figure is told besides its numbers."""
-    return presentation_context(*FIGURES[wildcards.name][1:])
-
-
 def figure_module_digest(kind):
     """Return the digest of the code that draws and captions figures of one module."""
     return code_digest(f"{plotting.__name__}.{kind}", f"{plotting.__name__}.saving")
 
 
-def figure_code(wildcards):
-    """Return the digest of the code that draws a figure."""
-    return figure_module_digest(figure_kind(wildcards))
+def figure_reads(name):
+    """Return the paths of the tables that a figure reads, by name."""
+    kind, problem, _ = FIGURES[name]
+    return table_paths(CONFIGURATION.figures[kind].reads, problem)
 
 
-def table_tables(wildcards):
-    """Return the aggregated tables that a table reads."""
-    return table_paths(CONFIGURATION.tables[wildcards.name].reads)
+def figure_batch_tables(batch):
+    """Return the tables that the figures of a job read."""
+    return listed_once(figure_reads(name) for name in batch.members)
 
 
-def table_code(wildcards):
-    """Return the digest of the code that writes a table."""
-    return code_digest(f"{tables.__name__}.{wildcards.name}")
+def figure_batch(batch):
+    """Return what a job is told of each of its figures: module, tables, context and where to draw it."""
+    return [
+        {
+            "kind": FIGURES[name][0],
+            "tables": figure_reads(name),
+            "context": presentation_context(*FIGURES[name][1:]),
+            "targets": figure_files(name),
+        }
+        for name in batch.members
+    ]
+
+
+def figure_batch_code(batch):
+    """Return the digests of the code that draws the figures of a job."""
+    return [figure_module_digest(FIGURES[name][0]) for name in batch.members]
+
+
+def table_reads(name):
+    """Return the paths of the aggregated tables that a table reads, by name."""
+    return table_paths(CONFIGURATION.tables[name].reads)
+
+
+def table_batch_tables(batch):
+    """Return the aggregated tables that the tables of a job read."""
+    return listed_once(table_reads(name) for name in batch.members)
+
+
+def table_batch(batch):
+    """Return what a job is told of each of its tables: module, tables it reads and where to write it."""
+    return [{"name": name, "tables": table_reads(name), "targets": table_files(name)} for name in batch.members]
+
+
+def table_batch_code(batch):
+    """Return the digests of the code that writes the tables of a job."""
+    return [code_digest(f"{tables.__name__}.{name}") for name in batch.members]
+
+
+def listed_once(reads):
+    """Return the paths of several mappings from names to paths, each path once."""
+    return list(dict.fromkeys(path for paths in reads for listed in paths.values() for path in listed))
 
 
 # A lock is held for as long as its file is open, so somebody has to keep it.

@@ -1,18 +1,27 @@
-rule draw_figure:
-    input:
-        unpack(figure_tables),
-    output:
-        pdf=f"figures/{TIER}/{{name}}.pdf",
-        png=report(f"figures/{TIER}/{{name}}.png", category="Figures", caption="../report/figure.rst"),
-    log:
-        f"logs/{TIER}/draw_figure/{{name}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/draw_figure/{{name}}.tsv"
-    conda:
-        "../../environment.yml"
-    params:
-        kind=figure_kind,
-        context=figure_context,
-        code=figure_code,
-    script:
-        "../scripts/draw_figure.py"
+for batch in FIGURE_BATCHES:
+
+    rule:
+        name:
+            f"draw_figures_{batch.name}"
+        input:
+            figure_batch_tables(batch),
+        output:
+            [f"figures/{TIER}/{name}.pdf" for name in batch.members],
+            report(
+                [f"figures/{TIER}/{name}.png" for name in batch.members],
+                category="Figures",
+                caption="../report/figure.rst",
+            ),
+        log:
+            f"logs/{TIER}/draw_figures/{batch.name}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/draw_figures/{batch.name}.tsv"
+        conda:
+            "../../environment.yml"
+        params:
+            figures=figure_batch(batch),
+            code=figure_batch_code(batch),
+        message:
+            f"Draw {', '.join(batch.members)}"
+        script:
+            "../scripts/draw_figures.py"

@@ -1,18 +1,28 @@
-rule write_table:
-    input:
-        unpack(table_tables),
-    output:
-        csv=report(f"paper_tables/{TIER}/{{name}}.csv", category="Tables", caption="../report/table.rst"),
-        markdown=f"paper_tables/{TIER}/{{name}}.md",
-        latex=f"paper_tables/{TIER}/{{name}}.tex",
-    log:
-        f"logs/{TIER}/write_table/{{name}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/write_table/{{name}}.tsv"
-    conda:
-        "../../environment.yml"
-    params:
-        context=presentation_context(),
-        code=table_code,
-    script:
-        "../scripts/write_table.py"
+for batch in TABLE_BATCHES:
+
+    rule:
+        name:
+            f"write_tables_{batch.name}"
+        input:
+            table_batch_tables(batch),
+        output:
+            report(
+                [f"paper_tables/{TIER}/{name}.csv" for name in batch.members],
+                category="Tables",
+                caption="../report/table.rst",
+            ),
+            [f"paper_tables/{TIER}/{name}.{suffix}" for name in batch.members for suffix in ("md", "tex")],
+        log:
+            f"logs/{TIER}/write_tables/{batch.name}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/write_tables/{batch.name}.tsv"
+        conda:
+            "../../environment.yml"
+        params:
+            tables=table_batch(batch),
+            context=presentation_context(),
+            code=table_batch_code(batch),
+        message:
+            f"Write {', '.join(batch.members)}"
+        script:
+            "../scripts/write_tables.py"

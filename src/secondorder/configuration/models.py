@@ -39,6 +39,18 @@ class DataSection(Section):
     )
 
 
+class PerProcessSection(Section):
+    """How much one process does before it ends: to start one takes seconds, as long as a small run takes to train."""
+
+    runs: int = Field(
+        1,
+        ge=1,
+        description="Runs on one problem that one job trains, one after the other. A job that starts again takes what "
+        "is finished from checkpoints, so an edit of one optimizer still trains its own runs alone.",
+    )
+    renderings: int = Field(1, ge=1, description="Figures that one job draws, or tables that it writes.")
+
+
 class StatisticsSection(Section):
     """How seeds are summarised."""
 
@@ -332,6 +344,7 @@ class Configuration(Section):
         description="Train one run at a time, so that seconds are comparable. Otherwise runs share the cores, and "
         "seconds are those of a shared machine.",
     )
+    per_process: PerProcessSection = Field(PerProcessSection(), description="What shares a process.")
     log_every: int = Field(
         1,
         ge=1,

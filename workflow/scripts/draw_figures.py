@@ -1,4 +1,4 @@
-"""Draw one figure from aggregated tables."""
+"""Draw figures from aggregated tables."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from secondorder.presentation import Context
 from secondorder.statistics.aggregation import read_aggregated
 
 with job(snakemake.log[0]), house_style():
-    tables = read_aggregated(dict(snakemake.input.items()))
-    figure = plotting.load(snakemake.params.kind).draw(tables, Context(**snakemake.params.context))
-    save_figure(figure, [Path(snakemake.output.pdf), Path(snakemake.output.png)])
+    for figure in snakemake.params.figures:
+        tables = read_aggregated(figure["tables"])
+        drawn = plotting.load(figure["kind"]).draw(tables, Context(**figure["context"]))
+        save_figure(drawn, [Path(target) for target in figure["targets"]])
