@@ -4,6 +4,7 @@ import io
 
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.figure import Figure
 from drawn_tables import CONTEXT, curve_rows, tables
 
 from secondorder import plotting
@@ -64,7 +65,7 @@ def test_only_the_figures_are_left(saved, tmp_path):
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["figure.pdf", "figure.png"]
 
 
-class BrokenFigure:
+class BrokenFigure(Figure):
     """Fails in the middle of writing."""
 
     def savefig(self, path, **options):
