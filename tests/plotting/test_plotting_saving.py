@@ -4,8 +4,8 @@ import io
 
 import matplotlib.pyplot as plt
 import pytest
-from matplotlib.figure import Figure
 from drawn_tables import CONTEXT, curve_rows, tables
+from matplotlib.figure import Figure
 
 from secondorder import plotting
 from secondorder.plotting.saving import save_figure
