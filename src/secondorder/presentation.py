@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from secondorder.configuration.models import Configuration
+from secondorder.metric import MetricDescription
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Context:
 
     Attributes:
         labels: The name to show of each run, those of the studies among them, in the order to show them.
-        targets: Target validation accuracy, a share, by problem.
+        targets: Target value of the validation metric by problem.
         confidence: Level of the confidence intervals.
         exclusive: Whether runs had the machine for themselves, so that their seconds are comparable.
         optimizers: The optimizer's module of each run.
@@ -26,6 +25,7 @@ class Context:
         studies: The runs of each study, the run that the others vary first.
         study_labels: The name to show of each study.
         study: The study of a figure that is drawn for each study; None for others.
+        metrics: What networks are judged by, in plain values, by problem.
     """
 
     labels: Mapping[str, str]
@@ -38,6 +38,11 @@ class Context:
     studies: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     study_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     study: str | None = None
+    metrics: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def metric(self, problem: str) -> MetricDescription:
+        """Return what networks are judged by on a problem."""
+        return MetricDescription(**self.metrics[problem])
 
     @property
     def main_runs(self) -> list[str]:
@@ -55,22 +60,6 @@ class Context:
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values, from which ``Context(**values)`` makes it again."""
         return dataclasses.asdict(self)
-
-
-def context_of(configuration: "Configuration", problem: str | None = None, study: str | None = None) -> Context:
-    """Return the context of a tier's figures and tables."""
-    return Context(
-        labels={run: section.label or run for run, section in configuration.all_runs.items()},
-        targets={name: section.target_accuracy for name, section in configuration.problems.items()},
-        confidence=configuration.statistics.confidence,
-        exclusive=configuration.exclusive,
-        optimizers={run: section.optimizer for run, section in configuration.all_runs.items()},
-        reference=configuration.statistics.reference,
-        problem=problem,
-        studies={name: [section.varies, *section.runs] for name, section in configuration.studies.items()},
-        study_labels={name: section.label for name, section in configuration.studies.items()},
-        study=study,
-    )
 
 
 def data_note(seeds: pd.DataFrame) -> str:

@@ -76,7 +76,7 @@ def test_problem_has_the_tables_that_it_asks_for():
     assert "mnist_mlp" in problems_with(configuration, "directions")
     assert "mnist_mlp" not in problems_with(configuration, "spectrum")
     assert "mnist_lenet5" not in problems_with(configuration, "sharpness")
-    assert problems_with(configuration, "accuracy") == list(configuration.problems)
+    assert problems_with(configuration, "final_metric") == list(configuration.problems)
 
 
 KRYLOV = {

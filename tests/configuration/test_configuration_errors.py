@@ -139,8 +139,8 @@ LINES = {
         "figures.training_curves.reads: given 'curves'; should be a valid list",
     ),
     "item of a list": (
-        {"tables": {"accuracy": {"reads": ["seeds", 3]}}},
-        "tables.accuracy.reads.1: given 3; should be a valid string",
+        {"tables": {"final_metric": {"reads": ["seeds", 3]}}},
+        "tables.final_metric.reads.1: given 3; should be a valid string",
     ),
     "choice": ({"device": "gpu"}, "device: given 'gpu'; should be 'auto', 'cpu' or 'cuda'"),
     "choice of a schedule": (
@@ -177,10 +177,21 @@ LINES = {
         setting("adam", epsilon=math.nan),
         "runs.adam.settings.epsilon: given nan; should be a finite number",
     ),
-    "perfect target": (problem(target_accuracy=1.0), "problems.mnist_mlp.target_accuracy: given 1.0; should be less"),
-    "target in percent": (problem(target_accuracy=90), "problems.mnist_mlp.target_accuracy: given 90; should be less"),
+    "perfect target": (
+        problem(target_metric=1.0),
+        "problems.mnist_mlp.target_metric: given 1; the problem's metric is its accuracy; give a value between 0 and 1",
+    ),
+    "target in percent": (problem(target_metric=90), "problems.mnist_mlp.target_metric: given 90; the problem"),
+    "target of no error": (
+        {"problems": {"mnist_autoencoder": {"batch_size": 8, "budget_epochs": 1, "target_metric": 0.0}}},
+        "problems.mnist_autoencoder.target_metric: given 0; the problem's metric is its squared error per image; give "
+        "a value above 0",
+    ),
     "milestone": (run(schedule={"milestones": [0.5, 2.0]}), "runs.sgd.schedule.milestones.1: given 2.0; should be"),
-    "no reads": ({"tables": {"accuracy": {"reads": []}}}, "tables.accuracy.reads: given []; list should have at least"),
+    "no reads": (
+        {"tables": {"final_metric": {"reads": []}}},
+        "tables.final_metric.reads: given []; list should have at least",
+    ),
     "no chosen runs": (problem(runs=[]), "problems.mnist_mlp.runs: given []; list should have at least 1 item"),
     # seeds
     "no seeds": ({"seeds": 0}, "seeds: given 0; a number of seeds must be between 1 and 1000"),
@@ -202,7 +213,7 @@ LINES = {
     ),
     "module that optimizers share": (run(optimizer="protocol"), "runs.sgd.optimizer: there is no optimizer 'protocol'"),
     "problem name": (
-        {"problems": {"mnist_mpl": {"batch_size": 1, "budget_epochs": 1, "target_accuracy": 0.5}}},
+        {"problems": {"mnist_mpl": {"batch_size": 1, "budget_epochs": 1, "target_metric": 0.5}}},
         "problems.mnist_mpl: there is no problem 'mnist_mpl', did you mean 'mnist_mlp'?; there are cifar10_3c3d, ",
     ),
     "problem module": (
@@ -244,17 +255,17 @@ LINES = {
     ),
     "module that figures share": ({"figures": {"style": {"reads": ["curves"]}}}, "figures.style: there is no figure"),
     "table name": (
-        {"tables": {"acuracy": {"reads": ["accuracy"]}}},
-        "tables.acuracy: there is no table 'acuracy', did you mean 'accuracy'?; there are accuracy, ",
+        {"tables": {"final_metrik": {"reads": ["final_metric"]}}},
+        "tables.final_metrik: there is no table 'final_metrik', did you mean 'final_metric'?; there are exact_",
     ),
     "aggregated table of a figure": (
         {"figures": {"training_curves": {"reads": ["curve"]}}},
         "figures.training_curves.reads: there is no aggregated table 'curve', did you mean 'curves'?; "
-        "there are accuracy, curves, seeds, time_to_target",
+        "there are curves, final_metric, seeds, time_to_target",
     ),
     "aggregated table of a table": (
-        {"tables": {"accuracy": {"reads": ["metrics"]}}},
-        "tables.accuracy.reads: there is no aggregated table 'metrics'; there are accuracy, curves,",
+        {"tables": {"final_metric": {"reads": ["metrics"]}}},
+        "tables.final_metric.reads: there is no aggregated table 'metrics'; there are curves, final_metric,",
     ),
     "bad run name": ({"runs": {"My-Run": {"optimizer": "sgd"}}}, f"runs.My-Run: given 'My-Run'; {NAME_RULE}"),
     "bad problem name": ({"problems": {"2nd": {}}}, f"problems.2nd: given '2nd'; {NAME_RULE}"),
@@ -310,8 +321,8 @@ LINES = {
     # what is missing
     "optimizer missing": ({"runs": {"mine": {}}}, "runs.mine.optimizer: is missing; Module under `secondorder.optim`."),
     "target missing": (
-        problem(target_accuracy=None),
-        "problems.mnist_mlp.target_accuracy: is missing; Validation accuracy (a share)",
+        problem(target_metric=None),
+        "problems.mnist_mlp.target_metric: is missing; Value of the problem's metric",
     ),
     "runs missing": ({"runs": None}, "runs: is missing; All runs by name"),
     "seeds missing": ({"seeds": None}, "seeds: is missing; Number of seeds"),

@@ -70,7 +70,7 @@ def layers(tmp_path):
     return write(
         tmp_path,
         defaults="seeds: 2\nthreads: 2\nlog_every: 2\nruns: {sgd: {optimizer: sgd}, adam: {optimizer: adam}}\n"
-        "problems: {mnist_mlp: {batch_size: 8, budget_epochs: 1, target_accuracy: 0.5, runs: [sgd, adam]}}\n",
+        "problems: {mnist_mlp: {batch_size: 8, budget_epochs: 1, target_metric: 0.5, runs: [sgd, adam]}}\n",
         smoke="tier: smoke\nthreads: 3\nlog_every: 3\n",
         other="tier: other\nthreads: 5\nproblems: {mnist_mlp: {runs: [adam]}}\n",
     )

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import load_configuration
 from secondorder.configuration.resolution import run_specification, runs_of, studies_of
 from secondorder.configuration.searching import searched_runs
 from secondorder.errors import ConfigurationError
-from secondorder.presentation import context_of
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 STUDY = {

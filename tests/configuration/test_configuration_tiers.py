@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from secondorder import optim, problems
+from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import load_configuration
 from secondorder.configuration.models import Configuration
 from secondorder.configuration.resolution import (
@@ -16,7 +17,6 @@ from secondorder.configuration.resolution import (
     runs_of,
 )
 from secondorder.errors import ConfigurationError
-from secondorder.presentation import context_of
 from secondorder.settings import settings_from
 from secondorder.training.schedules import Schedule
 from secondorder.training.specification import RunSpecification
@@ -82,7 +82,7 @@ def small(**section):
         "dataset": "mnist_5k",
         "batch_size": 32,
         "budget_epochs": 4,
-        "target_accuracy": 0.9,
+        "target_metric": 0.9,
     }
     return {**values, **section}
 
@@ -170,7 +170,7 @@ def test_problem_may_leave_runs_out():
     ],
 )
 def test_later_choice_of_runs_replaces_an_earlier_one(tmp_path, below, above, expected):
-    problem = {"dataset": "mnist_5k", "batch_size": 8, "budget_epochs": 1, "target_accuracy": 0.5, **below}
+    problem = {"dataset": "mnist_5k", "batch_size": 8, "budget_epochs": 1, "target_metric": 0.5, **below}
     runs = {"sgd": {"optimizer": "sgd"}, "adam": {"optimizer": "adam"}}
     (tmp_path / "defaults.yaml").write_text(json.dumps({"seeds": 1, "runs": runs}), encoding="utf-8")
     (tmp_path / "one.yaml").write_text(
@@ -197,7 +197,7 @@ def test_two_problems_may_share_a_module():
                 "module": "mnist_mlp",
                 "batch_size": 32,
                 "budget_epochs": 1,
-                "target_accuracy": 0.5,
+                "target_metric": 0.5,
                 "settings": {"activation": "tanh"},
             }
         }

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from secondorder.presentation import Context
+from secondorder.problems.metrics import ACCURACY
 
 CONTEXT = Context(
     labels={"sgd": "SGD", "adam": "Adam", "lbfgs": "L-BFGS"},
@@ -12,6 +13,7 @@ CONTEXT = Context(
     confidence=0.95,
     exclusive=True,
     problem="mnist_mlp",
+    metrics={"mnist_mlp": ACCURACY.to_mapping()},
 )
 COLUMNS = ["problem", "run", "metric", "evaluation", "epoch", "step", "gradient_equivalents", "seconds", "seeds"]
 COLUMNS += ["mean", "ci_low", "ci_high"]

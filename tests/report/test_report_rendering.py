@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import load_configuration
-from secondorder.presentation import context_of
 from secondorder.report.rendering import ReportFigure, render_report
 from secondorder.tables import load
 from secondorder.tables.table import Table
@@ -95,21 +95,23 @@ def render(tmp_path):
             tables = built_tables(configuration)
         if figures is None:
             figures = [ReportFigure("training_curves_mnist_mlp", png, "Curves of <everything>.")]
-        return render_report(configuration, figures, tables, manifests)
+        return render_report(configuration, figures, tables, manifests, context_of(configuration))
 
     return render
 
 
 def built_tables(configuration):
-    row = {"problem": "mnist_mlp", "run": "sgd", "seeds": 3}
+    row = {"problem": "mnist_mlp", "run": "sgd", "metric": "accuracy (%)", "better": "higher", "seeds": 3}
     positions = ("epoch", "step", "gradient_equivalents", "seconds")
     spent = {f"{name}{end}": 1.5 for name in positions for end in ("", "_min", "_max")}
     aggregated = {
-        "accuracy": pd.DataFrame([{**row, "mean": 97.1234, "ci_low": 96.5, "ci_high": 98.5, "diverged": 0}]),
+        "final_metric": pd.DataFrame([{**row, "mean": 97.1234, "ci_low": 96.5, "ci_high": 98.5, "diverged": 0}]),
         "time_to_target": pd.DataFrame([{**row, "target": 90.0, "reached": 3, **spent, "epoch_max": float("inf")}]),
         "seeds": pd.DataFrame({"data_verified": [True]}),
     }
-    return {name: load(name).build(aggregated, context_of(configuration)) for name in ("accuracy", "time_to_target")}
+    return {
+        name: load(name).build(aggregated, context_of(configuration)) for name in ("final_metric", "time_to_target")
+    }
 
 
 def test_tags_are_balanced(render):
@@ -144,7 +146,7 @@ def test_ids_are_unique_and_every_link_leads_to_one(render):
 
 def test_figures_and_tables_can_be_linked_to(render):
     ids = Page(render()).ids
-    assert {"table_accuracy", "table_time_to_target", "figure_training_curves_mnist_mlp"} <= set(ids)
+    assert {"table_final_metric", "table_time_to_target", "figure_training_curves_mnist_mlp"} <= set(ids)
 
 
 def test_picture_is_inside_the_page(render):
@@ -169,12 +171,12 @@ def test_numbers_are_shown_as_in_the_tables(render):
 
 def test_every_figure_and_table_says_how_to_make_it_again(render):
     text = Page(render()).text()
-    for target in ("table_accuracy", "table_time_to_target", "figure_training_curves_mnist_mlp"):
+    for target in ("table_final_metric", "table_time_to_target", "figure_training_curves_mnist_mlp"):
         assert f"snakemake {target}" in text
 
 
 def test_protocol_has_a_row_per_problem(render):
-    values = {"batch_size": 32, "budget_epochs": 10, "target_accuracy": 0.9}
+    values = {"batch_size": 32, "budget_epochs": 10, "target_metric": 0.9}
     problems = {
         "mnist_mlp": {**values, "runs": ["lbfgs"]},
         "mnist_lenet5": {**values, "budget_epochs": 2.5, "runs": ["adam", "sgd"]},
@@ -281,11 +283,11 @@ def test_several_machines_are_all_named_once(render):
             lambda render: render(manifests=[manifest(data={"name": HOSTILE, "verified": False})]), id="dataset"
         ),
         pytest.param(
-            lambda render: render(tables={"accuracy": Table(pd.DataFrame({"problem": [HOSTILE]}), HOSTILE)}),
+            lambda render: render(tables={"final_metric": Table(pd.DataFrame({"problem": [HOSTILE]}), HOSTILE)}),
             id="table and its caption",
         ),
         pytest.param(
-            lambda render: render(tables={"accuracy": Table(pd.DataFrame({HOSTILE: ["x"]}), "Caption.")}),
+            lambda render: render(tables={"final_metric": Table(pd.DataFrame({HOSTILE: ["x"]}), "Caption.")}),
             id="column of a table",
         ),
     ],
@@ -355,4 +357,4 @@ def test_run_that_is_not_tuned_says_so(render):
 
 @pytest.mark.parametrize(("tier", "again"), [("smoke", ""), ("reduced", " --config tier=reduced")])
 def test_command_names_the_tier_that_is_not_the_default(render, tier, again):
-    assert f"<code>snakemake table_accuracy{again}</code>" in render({"tier": tier})
+    assert f"<code>snakemake table_final_metric{again}</code>" in render({"tier": tier})

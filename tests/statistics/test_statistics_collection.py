@@ -8,11 +8,14 @@ import pytest
 from run_folders import CODE, DATA, SPECIFICATION, expected_run, write_run
 
 from secondorder.errors import ResultError
+from secondorder.problems.metrics import ACCURACY
 from secondorder.provenance.code import training_code
 from secondorder.statistics.aggregation import aggregate, read_aggregated, write_aggregated
 from secondorder.statistics.collection import collect_runs, expected_runs
 from secondorder.statistics.names import AGGREGATED
 from secondorder.training.layout import MANIFEST, METRICS, TIMING
+
+DESCRIBED = {"mnist_mlp": ACCURACY}
 
 
 @pytest.fixture
@@ -201,7 +204,7 @@ def test_number_of_folders_must_be_that_of_the_runs(folder):
 
 
 def test_aggregated_tables_have_the_known_names_and_survive_their_files(tmp_path, folder):
-    tables = aggregate(collect_runs([expected_run(folder)]), {"mnist_mlp": 0.9}, {}, 0.95, 99)
+    tables = aggregate(collect_runs([expected_run(folder)]), DESCRIBED, {"mnist_mlp": 0.9}, {}, 0.95, 99)
     assert sorted(tables) == sorted(AGGREGATED)
     write_aggregated(tables, tmp_path / "aggregated")
     read = read_aggregated({name: str(tmp_path / "aggregated" / f"{name}.parquet") for name in tables})
@@ -210,8 +213,9 @@ def test_aggregated_tables_have_the_known_names_and_survive_their_files(tmp_path
 
 
 def test_aggregate_gives_each_summary_what_it_needs(folder):
-    tables = aggregate(collect_runs([expected_run(folder)]), {"mnist_mlp": 2.0}, {"mnist_mlp": 9.0}, 0.95, 99)
-    assert tables["accuracy"]["mean"].tolist() == pytest.approx([70])
+    runs = collect_runs([expected_run(folder)])
+    tables = aggregate(runs, DESCRIBED, {"mnist_mlp": 2.0}, {"mnist_mlp": 9.0}, 0.95, 99)
+    assert tables["final_metric"]["mean"].tolist() == pytest.approx([70])
     assert tables["curves"]["mean"].tolist() == [2.25] * 3, "the mean of 0.25 and 4.25"
     assert tables["time_to_target"]["reached"].tolist() == [1]
     assert tables["updates_to_loss"]["target"].tolist() == [9.0]

@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 from statistics_rows import joined, metric_rows, seed_rows
 
+from secondorder.problems.metrics import ACCURACY, SQUARED_RECONSTRUCTION_ERROR
 from secondorder.statistics.curves import evaluation_rows
 from secondorder.statistics.time_to_target import summarise_time_to_target
 
 INF = math.inf
+ACCURACIES = {"p": ACCURACY, "q": ACCURACY}
 SPLITS = {"training": 0.95, "validation": 0.1, "test": 0.95}
 
 
@@ -17,7 +19,7 @@ def times(accuracies, target=0.9, **more):
     """The summary of one run, from the accuracies of each seed."""
     parts = [metric_rows("p", "r", seed, "validation_accuracy", row, **more) for seed, row in enumerate(accuracies)]
     seeds = seed_rows("p", "r", ["finished"] * len(accuracies))
-    return summarise_time_to_target(evaluation_rows(*joined(*parts)), seeds, {"p": target}).iloc[0]
+    return summarise_time_to_target(evaluation_rows(*joined(*parts)), seeds, ACCURACIES, {"p": target}).iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -76,20 +78,40 @@ def test_target_is_shown_in_percent():
 
 def test_other_metrics_do_not_reach_the_target():
     parts = [metric_rows("p", "r", 0, f"{split}_accuracy", [value]) for split, value in SPLITS.items()]
-    found = summarise_time_to_target(evaluation_rows(*joined(*parts)), seed_rows("p", "r", ["finished"]), {"p": 0.9})
+    found = summarise_time_to_target(
+        evaluation_rows(*joined(*parts)), seed_rows("p", "r", ["finished"]), ACCURACIES, {"p": 0.9}
+    )
     assert found["reached"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("errors", "epoch"),
+    [
+        pytest.param([90.0, 20.0, 9.0, 30.0], 2, id="below the target"),
+        pytest.param([90.0, 10.0, 9.0], 1, id="exactly the target"),
+        pytest.param([90.0, 10.5], INF, id="never"),
+        pytest.param([9.0, 90.0], 0, id="above the target later"),
+    ],
+)
+def test_metric_that_is_better_when_lower_is_reached_from_above(errors, epoch):
+    rows = evaluation_rows(*metric_rows("p", "r", 0, "validation_squared_error", errors))
+    metrics = {"p": SQUARED_RECONSTRUCTION_ERROR}
+    row = summarise_time_to_target(rows, seed_rows("p", "r", ["finished"]), metrics, {"p": 10.0}).iloc[0]
+    assert (row["epoch"], row["target"], row["better"]) == (epoch, 10.0, "lower")
 
 
 def test_each_problem_has_its_own_target():
     parts = [metric_rows(problem, "r", 0, "validation_accuracy", [0.1, 0.6, 0.95]) for problem in "pq"]
     seeds = pd.concat([seed_rows(problem, "r", ["finished"]) for problem in "pq"])
-    found = summarise_time_to_target(evaluation_rows(*joined(*parts)), seeds, {"p": 0.5, "q": 0.9})
+    found = summarise_time_to_target(evaluation_rows(*joined(*parts)), seeds, ACCURACIES, {"p": 0.5, "q": 0.9})
     assert found["epoch"].tolist() == [1, 2]
 
 
 def test_run_without_any_evaluation_of_one_seed_counts_it_as_a_miss():
     part = metric_rows("p", "r", 0, "validation_accuracy", [0.1, 0.95])
-    found = summarise_time_to_target(evaluation_rows(*part), seed_rows("p", "r", ["finished", "diverged"]), {"p": 0.9})
+    found = summarise_time_to_target(
+        evaluation_rows(*part), seed_rows("p", "r", ["finished", "diverged"]), ACCURACIES, {"p": 0.9}
+    )
     assert found[["seeds", "reached", "epoch", "epoch_min"]].to_numpy().tolist() == [[2, 1, INF, 1]]
 
 
@@ -97,4 +119,5 @@ def test_columns():
     ends = [
         f"{name}{end}" for name in ("epoch", "step", "gradient_equivalents", "seconds") for end in ("", "_min", "_max")
     ]
-    assert list(times([[0.5]]).index) == ["problem", "run", "target", "seeds", "reached", *ends]  # fmt: skip
+    names = ["problem", "run", "metric", "better", "target", "seeds", "reached"]
+    assert list(times([[0.5]]).index) == [*names, *ends]

@@ -139,7 +139,7 @@ def sharpness(verified=True):
                         "trace": np.nan if diverged else 2000 * size,
                         "trace_method": None if diverged else "exact",
                         "loss_gap": np.nan if diverged else 0.1 * size,
-                        "accuracy_gap": np.nan if diverged else 0.01 * size,
+                        "metric_gap": np.nan if diverged else 0.01 * size,
                         "data_verified": verified,
                     }
                 )

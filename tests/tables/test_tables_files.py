@@ -20,10 +20,12 @@ UNVERIFIED = pd.DataFrame({"problem": ["mnist_mlp"] * 2, "data_verified": [True,
 NOTE = "Made with data that fails its published checksums."
 
 
-def accuracy_rows(**changes):
+def final_rows(**changes):
     row = {
         "problem": "mnist_mlp",
         "run": "sgd",
+        "metric": "accuracy (%)",
+        "better": "higher",
         "seeds": 3,
         "mean": 97.123456789012,
         "ci_low": 96.0,
@@ -34,14 +36,15 @@ def accuracy_rows(**changes):
 
 
 def times_rows(**changes):
-    row = {"problem": "mnist_mlp", "run": "sgd", "target": 90.0, "seeds": 3, "reached": 3}
+    row = {"problem": "mnist_mlp", "run": "sgd", "metric": "accuracy (%)", "better": "higher"}
+    row |= {"target": 90.0, "seeds": 3, "reached": 3}
     for position, value in {"epoch": 2.25, "step": 220.0, "gradient_equivalents": 224.6, "seconds": 1.234567}.items():
         row |= {position: value, f"{position}_min": value, f"{position}_max": value}
     return pd.DataFrame([{**row, **changes}])
 
 
-def accuracy(seeds=SEEDS, context=CONTEXT, **changes):
-    return tables.load("accuracy").build({"accuracy": accuracy_rows(**changes), "seeds": seeds}, context)
+def finals(seeds=SEEDS, context=CONTEXT, **changes):
+    return tables.load("final_metric").build({"final_metric": final_rows(**changes), "seeds": seeds}, context)
 
 
 def times(seeds=SEEDS, context=CONTEXT, **changes):
@@ -93,34 +96,34 @@ def unescaped(text):
 
 
 def test_available():
-    assert {"accuracy", "time_to_target"} <= set(tables.available())
+    assert {"final_metric", "time_to_target"} <= set(tables.available())
     assert "table" not in tables.available(), "a module that tables share"
 
 
 def test_unknown_table():
-    with pytest.raises(ConfigurationError, match=r"there is no table 'table'; there are accuracy, "):
+    with pytest.raises(ConfigurationError, match=r"there is no table 'table'; there are exact_hessian, "):
         tables.load("table")
 
 
-def test_accuracy_csv_has_these_columns(written):
-    head = written(accuracy())[".csv"].splitlines()[0]
-    assert head == "problem,optimizer,seeds,mean,ci_low,ci_high,diverged"
+def test_final_metric_csv_has_these_columns(written):
+    head = written(finals())[".csv"].splitlines()[0]
+    assert head == "problem,metric,better,optimizer,seeds,mean,ci_low,ci_high,diverged"
 
 
 def test_csv_has_full_precision_and_plain_names(written):
-    (row,) = csv_rows(written(accuracy())[".csv"])
+    (row,) = csv_rows(written(finals())[".csv"])
     assert (row["problem"], row["optimizer"], row["seeds"], row["diverged"]) == ("mnist_mlp", "sgd", "3", "0")
     assert float(row["mean"]) == 97.123456789012
     assert float(row["ci_high"]) == 98.005
 
 
 def test_csv_has_unix_line_ends(written, tmp_path):
-    written(accuracy())
+    written(finals())
     assert b"\r" not in (tmp_path / "table.csv").read_bytes()
 
 
 def test_csv_leaves_out_what_does_not_exist_and_writes_infinity(written):
-    (row,) = csv_rows(written(accuracy(mean=math.nan, diverged=1))[".csv"])
+    (row,) = csv_rows(written(finals(mean=math.nan, diverged=1))[".csv"])
     assert (row["mean"], row["diverged"]) == ("", "1")
     (row,) = csv_rows(written(times(epoch=math.inf, epoch_max=math.inf))[".csv"])
     assert float(row["epochs"]) == float(row["epochs_max"]) == math.inf
@@ -131,14 +134,16 @@ def test_time_to_target_csv_has_these_columns(written):
         f"{n}{end}" for n in ("epochs", "updates", "gradient_equivalents", "seconds") for end in ("", "_min", "_max")
     ]
     assert written(times())[".csv"].splitlines()[0].split(",") == [
-        "problem", "optimizer", "target", "seeds", "reached", *spent,
+        "problem", "metric", "better", "optimizer", "target", "seeds", "reached", *spent,
     ]  # fmt: skip
 
 
 def test_markdown_shows_labels_and_rounds(written):
-    assert markdown_rows(written(accuracy())[".md"]) == [
+    assert markdown_rows(written(finals())[".md"]) == [
         {
             "problem": "mnist_mlp",
+            "metric": "accuracy (%)",
+            "better": "higher",
             "optimizer": "SGD",
             "seeds": "3",
             "mean": "97.12",
@@ -150,9 +155,11 @@ def test_markdown_shows_labels_and_rounds(written):
 
 
 def test_latex_shows_labels_and_rounds(written):
-    (row,) = latex_rows(written(accuracy())[".tex"])
+    (row,) = latex_rows(written(finals())[".tex"])
     assert {unescaped(name): unescaped(cell) for name, cell in row.items()} == {
         "problem": "mnist_mlp",
+        "metric": "accuracy (%)",
+        "better": "higher",
         "optimizer": "SGD",
         "seeds": "3",
         "mean": "97.12",
@@ -163,13 +170,13 @@ def test_latex_shows_labels_and_rounds(written):
 
 
 def test_run_without_label_shows_its_name(written):
-    texts = written(accuracy(run="other_run"))
+    texts = written(finals(run="other_run"))
     assert markdown_rows(texts[".md"])[0]["optimizer"] == "other_run"
     assert latex_rows(texts[".tex"])[0]["optimizer"] == r"other\_run"
 
 
 def test_what_does_not_exist_is_a_dash(written):
-    texts = written(accuracy(mean=math.nan, ci_low=math.nan, ci_high=math.nan))
+    texts = written(finals(mean=math.nan, ci_low=math.nan, ci_high=math.nan))
     assert {markdown_rows(texts[".md"])[0][column] for column in ("mean", "ci_low", "ci_high")} == {"–"}
     assert {latex_rows(texts[".tex"])[0][column] for column in ("mean", "ci low", "ci high")} == {"--"}
 
@@ -218,31 +225,31 @@ def test_numbers_are_untouched_by_showing_them():
 
 
 def test_special_characters_of_a_label_are_escaped_in_latex(written):
-    (row,) = latex_rows(written(accuracy(run="odd"))[".tex"])
+    (row,) = latex_rows(written(finals(run="odd"))[".tex"])
     assert unescaped(row["optimizer"]) == LABELS["odd"]
 
 
 def test_special_characters_of_a_label_do_not_break_markdown(written):
-    (row,) = markdown_rows(written(accuracy(run="odd"))[".md"])
+    (row,) = markdown_rows(written(finals(run="odd"))[".md"])
     assert row["optimizer"].replace(r"\|", "|") == LABELS["odd"]
 
 
 def test_line_break_in_a_label_does_not_break_a_row(written):
-    table = Table(accuracy().rows, "Caption.", labels={"sgd": "two\nlines"})
+    table = Table(finals().rows, "Caption.", labels={"sgd": "two\nlines"})
     texts = written(table)
     assert markdown_rows(texts[".md"])[0]["optimizer"] == "two lines"
     assert latex_rows(texts[".tex"])[0]["optimizer"] == "two lines"
 
 
 def test_columns_of_names_are_left_and_of_numbers_right(written):
-    texts = written(accuracy())
+    texts = written(finals())
     assert r"\begin{tabular}{llrrrrr}" in texts[".tex"]
     alignment = texts[".md"].splitlines()[1].strip("|").split("|")
     assert [cell.endswith(":") for cell in alignment] == [False, False, True, True, True, True, True]
 
 
 def test_latex_environments_are_balanced(written):
-    text = written(accuracy(run="odd"))[".tex"]
+    text = written(finals(run="odd"))[".tex"]
     stack = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
         if kind == "begin":
@@ -257,20 +264,20 @@ def caption_in_latex(text):
 
 
 def test_caption_is_in_markdown_and_latex(written):
-    table = accuracy()
+    table = finals()
     texts = written(table)
     assert texts[".md"].rstrip().endswith(table.caption)
     assert caption_in_latex(texts[".tex"]) == table.caption
 
 
-@pytest.mark.parametrize("build", [accuracy, times])
+@pytest.mark.parametrize("build", [finals, times])
 def test_unverified_data_is_told_in_the_caption_of_every_file(build, written):
     texts = written(build(seeds=UNVERIFIED))
     assert NOTE in texts[".md"]
     assert NOTE in caption_in_latex(texts[".tex"])
 
 
-@pytest.mark.parametrize("build", [accuracy, times])
+@pytest.mark.parametrize("build", [finals, times])
 def test_verified_data_is_not_told(build, written):
     texts = written(build())
     assert "checksum" not in "".join(texts.values())
@@ -279,7 +286,7 @@ def test_verified_data_is_not_told(build, written):
 @pytest.mark.parametrize(("confidence", "words"), [(0.95, "95%"), (0.5, "50%")])
 def test_caption_names_the_level(confidence, words):
     context = Context(labels=LABELS, targets={}, confidence=confidence, exclusive=True)
-    assert f"its {words} percentile-bootstrap" in accuracy(context=context).caption
+    assert f"its {words} percentile-bootstrap" in finals(context=context).caption
 
 
 @pytest.mark.parametrize(("exclusive", "told"), [(True, False), (False, True)])

@@ -22,10 +22,12 @@ CONTEXT = Context(
 @pytest.fixture
 def given():
     runs = ("sgd", "lbfgs", "adam")
-    accuracy = pd.DataFrame(
+    finals = pd.DataFrame(
         {
             "problem": "mnist_mlp",
             "run": runs,
+            "metric": "accuracy (%)",
+            "better": "higher",
             "seeds": 3,
             "mean": [90.0, 91.0, math.nan],
             "ci_low": [89.0, 90.5, math.nan],
@@ -41,7 +43,7 @@ def given():
         ]
     )
     seeds = pd.DataFrame({"data_verified": [True]})
-    return {"accuracy": accuracy, "curves": curves, "seeds": seeds, "sharpness": sharpness()}
+    return {"final_metric": finals, "curves": curves, "seeds": seeds, "sharpness": sharpness()}
 
 
 def test_rows_are_the_varied_run_and_its_variants(given):
@@ -54,7 +56,7 @@ def test_rows_are_the_varied_run_and_its_variants(given):
 
 def test_numbers_are_those_at_the_end_of_training(given):
     first = tables.load("studies").build(given, CONTEXT).rows.iloc[0]
-    assert (first["updates"], first["training_loss"], first["accuracy"]) == (9, 1 / 10, 90.0)
+    assert (first["updates"], first["training_loss"], first["mean"]) == (9, 1 / 10, 90.0)
     assert (first["largest_eigenvalue_min"], first["largest_eigenvalue"], first["largest_eigenvalue_max"]) == (
         10.0,
         11.0,
@@ -66,7 +68,7 @@ def test_diverged_variant_has_no_means(given):
     last = tables.load("studies").build(given, CONTEXT).rows.iloc[-1]
     assert last["diverged"] == 1
     assert math.isnan(last["training_loss"])
-    assert math.isnan(last["accuracy"])
+    assert math.isnan(last["mean"])
 
 
 def test_run_without_a_curve_has_no_training_loss(given):
@@ -77,5 +79,5 @@ def test_run_without_a_curve_has_no_training_loss(given):
 
 
 def test_other_tables_show_no_variants(given):
-    rows = tables.load("accuracy").build(given, CONTEXT).rows
+    rows = tables.load("final_metric").build(given, CONTEXT).rows
     assert list(rows["optimizer"]) == ["sgd", "lbfgs"]

@@ -1,4 +1,4 @@
-"""Evaluation gives the mean loss and the accuracy of a split, in evaluation mode."""
+"""Evaluation gives the mean loss and the metric of a split, in evaluation mode."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from secondorder.problems.problem import Problem
 from secondorder.training.batches import DeviceSplit
 from secondorder.training.evaluation import evaluate
+
+CLASSIFICATION = Problem(network=nn.Identity, loss=functional.cross_entropy)
 
 
 class Reader(nn.Module):
@@ -35,7 +38,7 @@ def by_hand(dataset, split, chosen):
 def test_all_images_count_equally(dataset, count):
     split = split_of(dataset, count)
     expected = by_hand(dataset, split, range(count))
-    assert evaluate(Reader(), functional.cross_entropy, split) == pytest.approx(expected, rel=1e-6)
+    assert evaluate(Reader(), CLASSIFICATION, split) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,7 @@ def test_all_images_count_equally(dataset, count):
 def test_samples_are_spread_evenly(dataset, count, samples, chosen):
     split = split_of(dataset, count)
     expected = by_hand(dataset, split, list(chosen))
-    assert evaluate(Reader(), functional.cross_entropy, split, samples) == pytest.approx(expected, rel=1e-6)
+    assert evaluate(Reader(), CLASSIFICATION, split, samples) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -54,7 +57,7 @@ def test_dropout_and_running_statistics_rest_and_the_mode_is_kept(dataset, train
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm1d(10), nn.Dropout(0.5)).train(training)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    first, second = (evaluate(model, functional.cross_entropy, split) for _ in range(2))
+    first, second = (evaluate(model, CLASSIFICATION, split) for _ in range(2))
     assert first == second
     assert model.training is training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -63,5 +66,5 @@ def test_dropout_and_running_statistics_rest_and_the_mode_is_kept(dataset, train
 def test_the_random_stream_is_left_alone(dataset):
     model = nn.Sequential(Reader(), nn.Dropout(0.5))
     state = torch.get_rng_state()
-    evaluate(model, functional.cross_entropy, split_of(dataset, 5))
+    evaluate(model, CLASSIFICATION, split_of(dataset, 5))
     assert torch.equal(torch.get_rng_state(), state)

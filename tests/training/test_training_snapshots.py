@@ -50,7 +50,7 @@ def test_networks_have_the_losses_that_were_measured_at_their_evaluations(run, d
         weights = load_snapshot(run.file("snapshots.npz"), 0, share)
         model = rebuild_network(chosen(), weights)
         assert not model.training
-        losses.append(evaluate(model, build_problem(chosen()).loss, split)[0])
+        losses.append(evaluate(model, build_problem(chosen()), split)[0])
     measured = [run.values("training_loss", evaluation=evaluation)[0] for evaluation in (0, 1, 2, 4)]
     assert losses == measured
     assert len(set(losses)) == 4

@@ -118,8 +118,8 @@ def test_trials_are_collected_with_what_they_reached(prepared):
     assert table["trial"].tolist() == [0, 1, 2]
     assert table["learning_rate"].tolist() == list(VALUES)
     assert table["status"].tolist() == ["finished", "finished", "diverged"]
-    assert table["validation_accuracy"].iloc[0] == final
-    assert table["validation_accuracy"].isna().tolist() == [False, False, True]
+    assert table["validation_metric"].iloc[0] == final
+    assert table["validation_metric"].isna().tolist() == [False, False, True]
     assert table["validation_loss"].isna().tolist() == [False, False, True]
     assert (table["seconds"].iloc[:2] > 0).all()
 

@@ -6,6 +6,7 @@ import yaml
 
 from secondorder.configuration.models import TunedFile
 from secondorder.errors import ResultError
+from secondorder.problems.metrics import ACCURACY
 from secondorder.statistics.collection import CollectedRuns
 from secondorder.training.specification import RunSpecification
 from secondorder.tuning.search import Range, Search
@@ -38,7 +39,7 @@ def trials(searched, *results):
     rows = []
     for trial, (settings, result) in enumerate(zip(searched.trials, results, strict=True)):
         accuracy, loss = result or (None, None)
-        values = {"status": "finished" if result else "diverged", "validation_accuracy": accuracy}
+        values = {"status": "finished" if result else "diverged", "metric": "accuracy", "validation_metric": accuracy}
         rows.append({**names, "trial": trial, **settings, **values, "validation_loss": loss, "seconds": 1.5})
     return pd.DataFrame(rows)
 
@@ -107,19 +108,31 @@ def collected(status="finished"):
 
 
 def test_outcome_is_that_of_the_end_of_the_budget():
-    expected = {"status": "finished", "validation_accuracy": 0.9, "validation_loss": 0.7, "seconds": 2.5}
-    assert outcome(collected()) == expected
+    expected = {
+        "status": "finished",
+        "metric": "accuracy",
+        "validation_metric": 0.9,
+        "validation_loss": 0.7,
+        "seconds": 2.5,
+    }
+    assert outcome(collected(), ACCURACY) == expected
 
 
 def test_outcome_does_not_read_the_test_split():
     changed = collected()
     changed.metrics.loc[changed.metrics["scope"] == "final", "value"] = float("nan")
-    assert outcome(changed) == outcome(collected())
+    assert outcome(changed, ACCURACY) == outcome(collected(), ACCURACY)
 
 
 def test_outcome_of_a_diverged_trial_has_no_numbers():
-    expected = {"status": "diverged", "validation_accuracy": None, "validation_loss": None, "seconds": 2.5}
-    assert outcome(collected("diverged")) == expected
+    expected = {
+        "status": "diverged",
+        "metric": "accuracy",
+        "validation_metric": None,
+        "validation_loss": None,
+        "seconds": 2.5,
+    }
+    assert outcome(collected("diverged"), ACCURACY) == expected
 
 
 @pytest.fixture
@@ -133,7 +146,7 @@ def two_searches():
 def test_searches_are_combined_with_a_column_per_setting(two_searches):
     _, table = two_searches
     names = ["problem", "run", "trial", "learning_rate", "history"]
-    outcomes = ["status", "validation_accuracy", "validation_loss", "seconds", "chosen", "at_edge"]
+    outcomes = ["status", "metric", "validation_metric", "validation_loss", "seconds", "chosen", "at_edge"]
     assert list(table.columns) == names + outcomes
     assert table["history"].isna().tolist() == [True, True, False, False]
 
@@ -164,8 +177,8 @@ def test_evidence_holds_all_trials_and_nothing_that_a_second_call_does_not_repea
     _, table = two_searches
     lines = evidence_text(table).splitlines()
     assert lines[0] == (
-        "problem,run,trial,learning_rate,history,status,validation_accuracy,validation_loss,chosen,at_edge"
+        "problem,run,trial,learning_rate,history,status,metric,validation_metric,validation_loss,chosen,at_edge"
     )
-    assert lines[2] == "mnist_mlp,sgd,1,0.95,,finished,0.9,0.1,True,learning_rate"
-    assert lines[3] == "mnist_mlp,lbfgs,0,,3.0,diverged,,,False,"
+    assert lines[2] == "mnist_mlp,sgd,1,0.95,,finished,accuracy,0.9,0.1,True,learning_rate"
+    assert lines[3] == "mnist_mlp,lbfgs,0,,3.0,diverged,accuracy,,,False,"
     assert evidence_text(table.assign(seconds=7.0)) == evidence_text(table)

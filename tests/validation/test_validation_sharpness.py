@@ -118,14 +118,14 @@ def test_each_seed_of_each_run_has_a_row(trained, dataset):
     assert table["converged"].all()
     assert (table["residual"] < 1e-2).all()
     np.testing.assert_allclose(table["loss_gap"], table["validation_loss"] - table["training_loss"])
-    np.testing.assert_allclose(table["accuracy_gap"], table["training_accuracy"] - table["validation_accuracy"])
+    np.testing.assert_allclose(table["metric_gap"], table["training_metric"] - table["validation_metric"])
 
 
 def test_losses_are_those_of_the_end_of_training(trained, dataset, tmp_path):
     (run,) = trained(specification(seeds=(3,)))
     table = measure_sharpness([run], Splits.of(dataset, torch.device("cpu")), EFFORT)
     rows = pq.read_table(tmp_path / "sgd" / "metrics.parquet").to_pylist()
-    for name in ("training_loss", "validation_accuracy"):
+    for name in ("training_loss", "validation_metric"):
         measured = [row["value"] for row in rows if row["metric"] == name]
         assert table[name].iloc[0] == measured[-1]
 

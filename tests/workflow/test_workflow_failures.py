@@ -105,13 +105,13 @@ def test_foreign_result_is_refused(project: Project, field: tuple[str, ...], val
     assert result.returncode != 0
     assert named in result.stdout
     assert "does not belong here" in result.stdout
-    assert not (project.folder / "results/trimmed/aggregated/mnist_mlp/accuracy.parquet").exists()
+    assert not (project.folder / "results/trimmed/aggregated/mnist_mlp/final_metric.parquet").exists()
 
 
 def test_diverged_seeds_are_reported_and_others_go_on(project: Project) -> None:
     result = project.snakemake("--config", "runs={'adam': {'settings': {'learning_rate': 1.0e+30}}}")
     page = (project.folder / "results/trimmed/report.html").read_text(encoding="utf-8")
-    table = (project.folder / "paper_tables/trimmed/accuracy.csv").read_text(encoding="utf-8")
+    table = (project.folder / "paper_tables/trimmed/final_metric.csv").read_text(encoding="utf-8")
     assert result.returncode == 0, result.stdout
     assert "Diverged:" in page
     assert "mnist_mlp,adam,2,,,,2" in table

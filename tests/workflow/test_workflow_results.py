@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
     [
         "figures/trimmed/training_curves_mnist_mlp.pdf",
         "figures/trimmed/training_curves_mnist_mlp.png",
-        "paper_tables/trimmed/accuracy.csv",
-        "paper_tables/trimmed/accuracy.md",
-        "paper_tables/trimmed/accuracy.tex",
+        "paper_tables/trimmed/final_metric.csv",
+        "paper_tables/trimmed/final_metric.md",
+        "paper_tables/trimmed/final_metric.tex",
         "paper_tables/trimmed/time_to_target.csv",
         "results/trimmed/report.html",
         "results/trimmed/runs/mnist_mlp/adam/metrics.parquet",
@@ -30,13 +30,13 @@ def test_file_is_there(finished_project: Project, path: str) -> None:
 
 
 def test_network_learns_real_digits(finished_project: Project) -> None:
-    table = pd.read_csv(finished_project.folder / "paper_tables/trimmed/accuracy.csv").set_index("optimizer")
+    table = pd.read_csv(finished_project.folder / "paper_tables/trimmed/final_metric.csv").set_index("optimizer")
     assert table.loc["adam", "mean"] > 80
 
 
 def test_accuracy_in_the_table_is_the_mean_of_the_metrics(finished_project: Project) -> None:
     metrics = pd.read_parquet(finished_project.folder / "results/trimmed/runs/mnist_mlp/sgd/metrics.parquet")
-    table = pd.read_csv(finished_project.folder / "paper_tables/trimmed/accuracy.csv").set_index("optimizer")
+    table = pd.read_csv(finished_project.folder / "paper_tables/trimmed/final_metric.csv").set_index("optimizer")
     final = metrics[metrics["metric"] == "test_accuracy"]
     assert list(final["seed"]) == [0, 1]
     assert table.loc["sgd", "mean"] == pytest.approx(100 * final["value"].mean(), rel=1e-12)

@@ -54,7 +54,7 @@ def test_best_trial_of_every_run_is_written(tuned_project: Project) -> None:
     assert tuple(tuned) == RUNS
     for run, entry in tuned.items():
         own = trials[trials["run"] == run]
-        best = own.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True]).iloc[0]
+        best = own.sort_values(["validation_metric", "validation_loss"], ascending=[False, True]).iloc[0]
         assert list(own["trial"]) == [0, 1]
         assert own["chosen"].sum() == 1
         assert best["chosen"]

@@ -8,12 +8,12 @@ sys.path.insert(0, (ROOT / "src").as_posix())
 
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration import resolution, searching
+from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
 from secondorder.data.layout import name_drop_in_folder, prepared_files
 from secondorder.errors import SecondOrderError
 from secondorder.files import take_lock
 from secondorder.job import import_from_checkout
-from secondorder.presentation import context_of
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
 from secondorder.statistics.names import AGGREGATED
 from secondorder.training.device import resolve_device
@@ -294,8 +294,13 @@ def problem_specifications(wildcards):
 
 
 def problem_target(wildcards):
-    """Return the validation accuracy whose first crossing is the time to target."""
-    return CONFIGURATION.problems[wildcards.problem].target_accuracy
+    """Return the value of the validation metric whose first crossing is the time to target."""
+    return CONFIGURATION.problems[wildcards.problem].target_metric
+
+
+def problem_metric(wildcards):
+    """Return the metric of a problem, as plain values."""
+    return resolution.metric_of(CONFIGURATION, wildcards.problem).to_mapping()
 
 
 def problem_target_loss(wildcards):

@@ -12,6 +12,7 @@ rule aggregate_metrics:
         "../../environment.yml"
     params:
         specifications=problem_specifications,
+        metric=problem_metric,
         target=problem_target,
         target_loss=problem_target_loss,
         confidence=CONFIGURATION.statistics.confidence,

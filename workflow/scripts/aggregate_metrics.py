@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from secondorder.job import job
+from secondorder.metric import MetricDescription
 from secondorder.statistics.aggregation import aggregate, write_aggregated
 from secondorder.statistics.collection import collect_runs, expected_runs
 from secondorder.training.specification import RunSpecification
@@ -14,6 +15,7 @@ with job(snakemake.log[0]):
     problem, target, loss = snakemake.wildcards.problem, snakemake.params.target, snakemake.params.target_loss
     tables = aggregate(
         collect_runs(expected),
+        {problem: MetricDescription(**snakemake.params.metric)},
         {problem: target},
         {problem: loss} if loss else {},
         snakemake.params.confidence,

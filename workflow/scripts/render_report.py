@@ -21,5 +21,5 @@ with job(snakemake.log[0]):
     context = Context(**snakemake.params.context)
     built = {name: tables.load(name).build(aggregated, context) for name in snakemake.params.tables}
     manifests = [read_manifest(Path(path)) for path in snakemake.input.manifests]
-    page = render_report(configuration, figures, built, manifests)
+    page = render_report(configuration, figures, built, manifests, context)
     write_text(Path(snakemake.output.page), page)

@@ -169,8 +169,9 @@ class ProblemSection(Section):
         description="Budget of gradient-equivalents that every run gets, written as the number of epochs it pays for "
         "at one gradient per sample.",
     )
-    target_accuracy: float = Field(
-        gt=0, lt=1, description="Validation accuracy (a share) whose first crossing is the time to target."
+    target_metric: float = Field(
+        description="Value of the problem's metric on the validation images whose first crossing, in the metric's "
+        "direction, is the time to target; an accuracy is a share, between 0 and 1."
     )
     target_loss: float | None = Field(
         None, gt=0, description="Training loss whose first crossing counts the updates; not counted when absent."

@@ -12,6 +12,7 @@ from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.models import Configuration, FigureSection, TableSection
 from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
+from secondorder.metric import MetricDescription
 from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
 from secondorder.training.specification import RunSpecification
 from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM
@@ -50,6 +51,18 @@ def dataset_of(configuration: Configuration, problem: str) -> str:
     section = configuration.problems[problem]
     default: str = problems.load(module_of(configuration, problem)).DATASETS[0]
     return section.dataset or default
+
+
+def metric_of(configuration: Configuration, problem: str) -> MetricDescription:
+    """Return what a configured problem's networks are judged by.
+
+    Raises:
+        ConfigurationError: The problem's settings are impossible.
+    """
+    module = problems.load(module_of(configuration, problem))
+    settings = module.Settings(**_problem_settings(configuration, problem))
+    metric: MetricDescription = module.build(settings).metric
+    return metric
 
 
 def datasets_of(configuration: Configuration) -> list[str]:
@@ -115,9 +128,7 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
     return RunSpecification(
         problem=problem,
         problem_module=module,
-        problem_settings=resolve_settings(
-            problems.load(module).Settings, section.settings, ["problems", problem, "settings"]
-        ),
+        problem_settings=_problem_settings(configuration, problem),
         dataset=dataset_of(configuration, problem),
         run=run,
         optimizer=chosen.optimizer,
@@ -229,6 +240,13 @@ def _check_problem(configuration: Configuration, problem: str) -> None:
         raise ConfigurationError(f"problems.{problem}.without: names all runs; leave at least one")
     for run in section.overrides:
         _optimizer_settings(configuration, problem, run)
+    metric = metric_of(configuration, problem)
+    if not metric.is_target(section.target_metric):
+        bounds = f"above {metric.low:g}" if metric.high is None else f"between {metric.low:g} and {metric.high:g}"
+        raise ConfigurationError(
+            f"problems.{problem}.target_metric: given {section.target_metric:g}; the problem's metric is its "
+            f"{metric.label}; give a value {bounds}"
+        )
     images = DATASETS[dataset_of(configuration, problem)].train_size
     for run in runs_of(configuration, problem):
         specification = run_specification(configuration, problem, run)
@@ -238,6 +256,12 @@ def _check_problem(configuration: Configuration, problem: str) -> None:
                 f"problems.{problem}: run {run!r} has batches of {largest}; {specification.dataset} has {images} "
                 "training images; give a smaller batch_size"
             )
+
+
+def _problem_settings(configuration: Configuration, problem: str) -> dict[str, Any]:
+    """Return all settings of a problem's module."""
+    declared = problems.load(module_of(configuration, problem)).Settings
+    return resolve_settings(declared, configuration.problems[problem].settings, ["problems", problem, "settings"])
 
 
 def _optimizer_settings(configuration: Configuration, problem: str, run: str) -> dict[str, Any]:

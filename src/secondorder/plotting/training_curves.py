@@ -1,6 +1,6 @@
-"""Training loss and validation error of all runs on one problem, against everything that training can be charged by."""
+"""Training loss and validation metric of all runs on one problem, against all that training can be charged by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -22,22 +22,23 @@ from secondorder.plotting.style import (
 )
 from secondorder.presentation import Context, data_note
 
-_ROWS = {"training_loss": "Training loss", "validation_accuracy": "Validation error (%)"}
 _COLUMNS = {
     "epoch": "Epochs",
     "step": "Updates",
     "gradient_equivalents": "Gradient-equivalents",
     "seconds": "Training seconds",
 }
+_SUMMARY = ["mean", "ci_low", "ci_high"]
 _LOGARITHMIC = ("step", "seconds")
 
 
 def caption(context: Context) -> str:
     """Return what the figure shows."""
+    error = context.metric(str(context.problem)).error_label
     return (
         f"Training on {context.problem}: mean over seeds and {context.confidence:.0%} confidence band of the training "
-        "loss (without penalty) and of the validation error. The dashed line is the target; a cross marks a curve that "
-        "ends because a seed diverged. Updates and seconds are logarithmic and leave out the start."
+        f"loss (without penalty) and of the validation {error}. The dashed line is the target; a cross marks a curve "
+        "that ends because a seed diverged. Updates and seconds are logarithmic and leave out the start."
     )
 
 
@@ -50,18 +51,22 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     """
     curves = tables["curves"][tables["curves"]["problem"] == context.problem]
     seeds = tables["seeds"][tables["seeds"]["problem"] == context.problem]
+    metric = context.metric(str(context.problem))
+    rows = {"training_loss": "Training loss", f"validation_{metric.name}": f"Validation {metric.error_title}"}
     styles = run_styles(context.main_runs)
     runs = [run for run in context.main_runs if run in set(curves["run"])]
     figure, axes = plt.subplots(
-        len(_ROWS), len(_COLUMNS), figsize=(PAGE_INCHES, 3.6), sharex="col", sharey="row", squeeze=False
+        len(rows), len(_COLUMNS), figsize=(PAGE_INCHES, 3.6), sharex="col", sharey="row", squeeze=False
     )
-    for row, metric in enumerate(_ROWS):
+    for row, name in enumerate(rows):
         for column, position in enumerate(_COLUMNS):
             for run in runs:
-                curve = curves[(curves["run"] == run) & (curves["metric"] == metric)]
+                curve = curves[(curves["run"] == run) & (curves["metric"] == name)]
+                if row:
+                    curve = curve.assign(**metric.error(curve[_SUMMARY]))
                 ends_early = bool((seeds[seeds["run"] == run]["status"] == "diverged").any())
-                _draw_curve(axes[row, column], curve, position, metric, styles[run], ends_early)
-    _label_axes(axes, context)
+                _draw_curve(axes[row, column], curve, position, styles[run], ends_early)
+    _label_axes(axes, list(rows.values()), metric.error(context.targets[str(context.problem)]))
     figure.align_ylabels(axes[:, 0])
     figure.align_xlabels(axes[-1, :])
     handles = [
@@ -73,14 +78,12 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     return figure
 
 
-def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, metric: str, style: RunStyle, ends_early: bool) -> None:
+def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, style: RunStyle, ends_early: bool) -> None:
     if position in _LOGARITHMIC:
         curve = curve[curve["step"] > 0]
     if curve.empty:
         return
-    curve = curve.set_index(position)[["mean", "ci_low", "ci_high"]]
-    if metric == "validation_accuracy":
-        curve = 100 * (1 - curve)
+    curve = curve.set_index(position)[_SUMMARY]
     draw_with_band(axes, curve, style)
     if ends_early:
         axes.plot(
@@ -88,8 +91,8 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, metric: str, sty
         )
 
 
-def _label_axes(axes: NDArray[Any], context: Context) -> None:
-    for row, label in enumerate(_ROWS.values()):
+def _label_axes(axes: NDArray[Any], labels: Sequence[str], target: float) -> None:
+    for row, label in enumerate(labels):
         axes[row, 0].set_ylabel(label)
     for column, (position, label) in enumerate(_COLUMNS.items()):
         bottom = axes[-1, column]
@@ -100,7 +103,6 @@ def _label_axes(axes: NDArray[Any], context: Context) -> None:
                 write_plain_numbers(bottom.xaxis)
         else:
             bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        target = 100 * (1 - context.targets[str(context.problem)])
         bottom.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
     for left in axes[:, 0]:
         left.set_yscale("log")

@@ -1,7 +1,8 @@
 """Three convolutions and three dense layers on CIFAR-10, cross-entropy loss: 895,210 parameters.
 
-Source of the layout and of the L2 coefficient: DeepOBS (Schneider, Balles & Hennig 2019), problem ``cifar10_3c3d``. The
-augmentation and the initialisation (torch's default) are this project's.
+Source of the layout, of the L2 coefficient and of the protocol of the tier ``paper`` (batches of 128, 100 epochs):
+DeepOBS (Schneider, Balles & Hennig 2019), problem ``cifar10_3c3d``. The augmentation and the initialisation (torch's
+default) are this project's.
 """
 
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from torch.nn import functional
 
 from secondorder.data.augmentation import crop_and_flip
 from secondorder.problems.problem import Problem
+from secondorder.problems.regularization import RegularizationSettings, dropout_layers
 from secondorder.settings import setting
 
 DATASETS = ("cifar10",)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(RegularizationSettings):
     """Settings of the network's training objective."""
 
     penalty: float = setting(0.002, "L2 coefficient on weights, not biases; 0.002 in DeepOBS.", at_least=0)
@@ -32,22 +34,20 @@ def _pool() -> nn.Module:
 def build(settings: Settings) -> Problem:
     """Return the problem, with torch's default initialisation."""
 
+    def hidden(layer: nn.Module) -> list[nn.Module]:
+        return [layer, nn.ReLU(), *dropout_layers(settings.dropout)]
+
     def network() -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(3, 64, kernel_size=5),
-            nn.ReLU(),
+            *hidden(nn.Conv2d(3, 64, kernel_size=5)),
             _pool(),
-            nn.Conv2d(64, 96, kernel_size=3),
-            nn.ReLU(),
+            *hidden(nn.Conv2d(64, 96, kernel_size=3)),
             _pool(),
-            nn.Conv2d(96, 128, kernel_size=3, padding=1),
-            nn.ReLU(),
+            *hidden(nn.Conv2d(96, 128, kernel_size=3, padding=1)),
             _pool(),
             nn.Flatten(),
-            nn.Linear(1152, 512),
-            nn.ReLU(),
-            nn.Linear(512, 256),
-            nn.ReLU(),
+            *hidden(nn.Linear(1152, 512)),
+            *hidden(nn.Linear(512, 256)),
             nn.Linear(256, 10),
         )
 
@@ -55,5 +55,6 @@ def build(settings: Settings) -> Problem:
         network=network,
         loss=functional.cross_entropy,
         penalty=settings.penalty,
+        decoupled_decay=settings.decoupled_decay,
         augmentation=crop_and_flip if settings.augment else None,
     )

@@ -6,16 +6,17 @@ from itertools import pairwise
 from torch import nn
 from torch.nn import functional
 
-from secondorder.errors import ConfigurationError
 from secondorder.problems.activations import ACTIVATIONS, ActivationName
 from secondorder.problems.problem import Problem
+from secondorder.problems.regularization import RegularizationSettings, dropout_layers
+from secondorder.problems.widths import hidden_widths
 from secondorder.settings import setting
 
 DATASETS = ("mnist", "mnist_5k")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(RegularizationSettings):
     """Settings of the perceptron."""
 
     activation: ActivationName = setting("relu", "Hidden activation; tanh makes the loss smooth.")
@@ -23,20 +24,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse widths that are none."""
-        self.widths()
-
-    def widths(self) -> list[int]:
-        """Return the widths of the hidden layers.
-
-        Raises:
-            ConfigurationError: ``hidden`` does not list positive whole numbers.
-        """
-        parts = self.hidden.split("-")
-        if not all(part.isdecimal() and int(part) > 0 for part in parts):
-            raise ConfigurationError(
-                f"hidden is {self.hidden!r}; write widths above 0 with - between, such as '128-64'"
-            )
-        return [int(part) for part in parts]
+        hidden_widths(self.hidden)
 
 
 def build(settings: Settings) -> Problem:
@@ -45,9 +33,14 @@ def build(settings: Settings) -> Problem:
 
     def network() -> nn.Module:
         layers: list[nn.Module] = [nn.Flatten()]
-        widths = [784, *settings.widths()]
+        widths = [784, *hidden_widths(settings.hidden)]
         for inputs, outputs in pairwise(widths):
-            layers += [nn.Linear(inputs, outputs), activation()]
+            layers += [nn.Linear(inputs, outputs), activation(), *dropout_layers(settings.dropout)]
         return nn.Sequential(*layers, nn.Linear(widths[-1], 10))
 
-    return Problem(network=network, loss=functional.cross_entropy)
+    return Problem(
+        network=network,
+        loss=functional.cross_entropy,
+        penalty=settings.penalty,
+        decoupled_decay=settings.decoupled_decay,
+    )

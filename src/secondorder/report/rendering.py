@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from secondorder.configuration.models import Configuration, TunedSection
-from secondorder.presentation import context_of
+from secondorder.presentation import Context
 from secondorder.tables.table import Table
 
 DEFAULT_TIER = "smoke"
@@ -42,6 +42,7 @@ def render_report(
     figures: Sequence[ReportFigure],
     tables: Mapping[str, Table],
     manifests: Sequence[Mapping[str, Any]],
+    context: Context,
 ) -> str:
     """Return the page.
 
@@ -50,8 +51,9 @@ def render_report(
         figures: Figures in the order to show them.
         tables: Tables by name, in the order to show them.
         manifests: The manifests of all runs of the tier.
+        context: Gives labels and metrics.
     """
-    labels = context_of(configuration).labels
+    labels = context.labels
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -65,7 +67,7 @@ def render_report(
         runs=[_run_row(configuration, manifest, labels) for manifest in manifests],
         figures=figures,
         tables=tables,
-        problems=[_problem_row(configuration, problem, manifests, labels) for problem in configuration.problems],
+        problems=[_problem_row(configuration, problem, manifests, context) for problem in configuration.problems],
         facts=_facts(manifests),
         diverged=[
             f"{labels[manifest['specification']['run']]} on {manifest['specification']['problem']}, "
@@ -79,17 +81,18 @@ def render_report(
 
 
 def _problem_row(
-    configuration: Configuration, problem: str, manifests: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
+    configuration: Configuration, problem: str, manifests: Sequence[Mapping[str, Any]], context: Context
 ) -> dict[str, str]:
-    section = configuration.problems[problem]
+    section, metric = configuration.problems[problem], context.metric(problem)
     trained = [manifest for manifest in manifests if manifest["specification"]["problem"] == problem]
     return {
         "problem": problem,
         "dataset": _distinct(manifest["data"]["name"] for manifest in trained),
         "batch size": str(section.batch_size),
         "budget (epochs)": f"{section.budget_epochs:g}",
-        "target (validation)": f"{section.target_accuracy:.1%}",
-        "runs": ", ".join(labels[manifest["specification"]["run"]] for manifest in trained),
+        "metric": f"{metric.label} ({metric.better} is better)",
+        "target (validation)": metric.text(section.target_metric),
+        "runs": ", ".join(context.labels[manifest["specification"]["run"]] for manifest in trained),
     }
 
 

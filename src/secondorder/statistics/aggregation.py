@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from secondorder.files import atomic_path
-from secondorder.statistics.accuracy import summarise_accuracy
+from secondorder.metric import MetricDescription
 from secondorder.statistics.collection import CollectedRuns
 from secondorder.statistics.curves import evaluation_rows, summarise_curves
+from secondorder.statistics.final_metric import summarise_final_metric
 from secondorder.statistics.krylov import krylov_steps
 from secondorder.statistics.time_to_target import summarise_time_to_target
 from secondorder.statistics.updates_to_loss import summarise_updates_to_loss
@@ -16,6 +17,7 @@ from secondorder.statistics.updates_to_loss import summarise_updates_to_loss
 
 def aggregate(
     runs: CollectedRuns,
+    described: Mapping[str, MetricDescription],
     targets: Mapping[str, float],
     loss_targets: Mapping[str, float],
     confidence: float,
@@ -25,18 +27,19 @@ def aggregate(
 
     Args:
         runs: The runs.
-        targets: Target validation accuracy, a share, by problem.
+        described: The metric by problem.
+        targets: Target value of the validation metric by problem.
         loss_targets: Target training loss by problem, of those that have one.
         confidence: Level of the confidence intervals.
         resamples: Bootstrap resamples.
     """
     rows = evaluation_rows(runs.metrics, runs.timing)
     return {
-        "accuracy": summarise_accuracy(runs.metrics, runs.seeds, confidence, resamples),
         "curves": summarise_curves(rows, runs.seeds, confidence, resamples),
+        "final_metric": summarise_final_metric(runs.metrics, runs.seeds, described, confidence, resamples),
         "krylov": krylov_steps(runs.metrics),
         "seeds": runs.seeds,
-        "time_to_target": summarise_time_to_target(rows, runs.seeds, targets),
+        "time_to_target": summarise_time_to_target(rows, runs.seeds, described, targets),
         "updates_to_loss": summarise_updates_to_loss(rows, runs.seeds, loss_targets),
     }
 

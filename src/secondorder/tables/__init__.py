@@ -1,7 +1,7 @@
 """Tables: one per module, found by its name, from aggregated tables to CSV, Markdown and LaTeX.
 
-``load("accuracy")`` imports ``secondorder.tables.accuracy``, which has a function ``build(tables, context)`` that
-returns a :class:`~secondorder.tables.table.Table`.
+``load("final_metric")`` imports ``secondorder.tables.final_metric``, which has a function ``build(tables, context)``
+that returns a :class:`~secondorder.tables.table.Table`.
 """
 
 from secondorder.discovery import NamedModules

@@ -7,7 +7,7 @@ import pandas as pd
 from secondorder.presentation import Context, data_note
 from secondorder.tables.table import Table
 
-_MEASURED = ("largest_eigenvalue", "trace", "loss_gap", "accuracy_gap")
+_MEASURED = ("largest_eigenvalue", "trace", "loss_gap", "metric_gap")
 
 
 def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
@@ -18,12 +18,14 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
         context: Gives labels.
     """
     networks = context.of_main_runs(tables["sharpness"])
-    networks = networks.assign(accuracy_gap=100 * networks["accuracy_gap"])
+    metrics = networks["problem"].map(context.metric)
+    networks = networks.assign(metric_gap=networks["metric_gap"] * [metric.factor for metric in metrics])
     rows = []
     for (problem, run), group in networks.groupby(["problem", "run"], sort=False):
         finished = group[group["status"] == "finished"]
         row = {
             "problem": problem,
+            "metric": context.metric(str(problem)).title,
             "optimizer": run,
             "seeds": len(group),
             "diverged": int((group["status"] == "diverged").sum()),
@@ -37,11 +39,12 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     caption = (
         f"The Hessian of the mean training loss (without penalty) over {images} training images at the end of "
         "training: its largest eigenvalue and its trace, and the gaps between validation and training loss and "
-        "between training and validation accuracy (percentage points). Medians over seeds (smallest–largest). "
+        "between training and validation metric (by how much it is better in training). Medians over seeds "
+        "(smallest–largest). "
         "Unconverged: seeds whose eigenvalue iteration did not converge; they and diverged seeds are in no median of "
         "what they lack."
     )
-    digits = {"loss_gap": 3, "accuracy_gap": 2}
+    digits = {"loss_gap": 3, "metric_gap": 2}
     significant = {"largest_eigenvalue": 3, "trace": 3}
     note = data_note(networks)
     return Table(

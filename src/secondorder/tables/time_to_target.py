@@ -1,4 +1,4 @@
-"""What every run spends until its validation accuracy first reaches the problem's target."""
+"""What every run spends until its validation metric first reaches the problem's target."""
 
 from collections.abc import Mapping
 
@@ -22,11 +22,12 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     for position, shown in _SHOWN.items():
         rows = rows.rename(columns={f"{position}{end}": f"{shown}{end}" for end in ("", "_min", "_max")})
     spent = [_SHOWN.get(position, position) for position in POSITIONS]
-    columns = ["problem", "optimizer", "target", "seeds", "reached"]
+    columns = ["problem", "metric", "better", "optimizer", "target", "seeds", "reached"]
     columns += [f"{name}{end}" for name in spent for end in ("", "_min", "_max")]
     caption = (
-        "Spent until the validation accuracy (percent) first reaches the target: median over seeds (smallest–largest); "
-        "a seed that misses the target counts as infinite. Resolution: an epoch's worth of work."
+        "Spent until each problem's metric on the validation images first reaches the target, in its better direction: "
+        "median over seeds (smallest–largest); a seed that misses the target counts as infinite. Resolution: an "
+        "epoch's worth of work."
     )
     if not context.exclusive:
         caption += " Runs shared the machine, so seconds are indicative."

@@ -39,6 +39,22 @@ class DeviceSplit:
         """Return float32 images (x/255 − mean)/std of a uint8 batch."""
         return images.to(torch.float32).mul_(self._scale).add_(self._shift)
 
+    def examples(
+        self, images: torch.Tensor, labels: torch.Tensor, *, reconstruct: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return float32 inputs and targets of a uint8 batch.
+
+        Args:
+            images: uint8 images.
+            labels: Their labels.
+            reconstruct: Whether inputs are pixels in [0, 1] and targets the same, flat, shape (n, pixels); otherwise
+                inputs are normalised images and targets the labels.
+        """
+        if not reconstruct:
+            return self.normalise(images), labels
+        pixels = images.to(torch.float32) / 255
+        return pixels, pixels.flatten(1)
+
     def subset(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the uint8 images and the labels at ``indices``."""
         return self.images[indices], self.labels[indices]
@@ -56,13 +72,23 @@ class BatchOrder:
         batch_size: Samples in a batch.
         seed: The run's seed, from which the order and the augmentation each get a stream of their own.
         augmentation: Applied to the uint8 images of each batch; None for none.
+        reconstruct: Whether the images are their own targets; see :meth:`DeviceSplit.examples`.
     """
 
-    def __init__(self, split: DeviceSplit, batch_size: int, seed: int, augmentation: Augmentation | None) -> None:
+    def __init__(
+        self,
+        split: DeviceSplit,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation | None,
+        *,
+        reconstruct: bool = False,
+    ) -> None:
         self._split = split
         self._batch_size = batch_size
         self._batches_per_epoch = len(split) // batch_size
         self._augmentation = augmentation
+        self._reconstruct = reconstruct
         self._order_generator = torch.Generator().manual_seed(stream_seed(seed, "order"))
         self._augmentation_generator = torch.Generator().manual_seed(stream_seed(seed, "augmentation"))
         self._permutation = torch.empty(0, dtype=torch.int64)
@@ -74,7 +100,7 @@ class BatchOrder:
         return self._taken / self._batches_per_epoch
 
     def next_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs (normalised float32) and labels of the next batch."""
+        """Return float32 inputs and targets of the next batch."""
         index = self._taken % self._batches_per_epoch
         if index == 0:
             permutation = torch.randperm(len(self._split), generator=self._order_generator)
@@ -84,7 +110,7 @@ class BatchOrder:
         images, labels = self._split.subset(chosen)
         if self._augmentation is not None:
             images = self._augmentation(images, self._augmentation_generator)
-        return self._split.normalise(images), labels
+        return self._split.examples(images, labels, reconstruct=self._reconstruct)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything the next batches depend on."""

@@ -16,6 +16,7 @@ from secondorder.optim.protocol import Optimizer
 from secondorder.problems.problem import Problem
 from secondorder.training.batches import BatchOrder, DeviceSplit
 from secondorder.training.checkpoint import load_checkpoint, save_checkpoint
+from secondorder.training.decay import decay_weights
 from secondorder.training.device import peak_memory_bytes, reset_peak_memory, synchronise
 from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
 from secondorder.training.objective import Objective
@@ -111,7 +112,13 @@ class SeedTraining:
         torch.manual_seed(stream_seed(seed, "initialisation"))
         self._model = problem.network().to(device)
         self._optimizer = build_optimizer([p for p in self._model.parameters() if p.requires_grad])
-        self._batches = BatchOrder(splits.training, specification.batch_size, seed, problem.augmentation)
+        self._batches = BatchOrder(
+            splits.training,
+            specification.batch_size,
+            seed,
+            problem.augmentation,
+            reconstruct=problem.reconstructs,
+        )
         torch.manual_seed(stream_seed(seed, "training"))
         self._work = Work(specification.unit_batch_size)
         self._metrics = Recorder(seed)
@@ -184,7 +191,13 @@ class SeedTraining:
             spent = self._spent()
             inputs, targets = self._batches.next_batch()
             objective = Objective(self._model, self._problem.loss, inputs, targets, self._work, self._problem.penalty)
-            result = self._optimizer.step(objective, self._schedule.factor(spent))
+            factor, before = self._schedule.factor(spent), self._work.gradient_equivalents
+            result = self._optimizer.step(objective, factor)
+            decay_weights(
+                self._model,
+                self._problem.decoupled_decay * factor,
+                self._work.gradient_equivalents - before,
+            )
             self._step += 1
             unread.add(self._moment(), {"batch_loss": result.loss, **result.diagnostics})
             if self._step % self._log_every == 0:
@@ -210,18 +223,18 @@ class SeedTraining:
         self._timing.add("step", rows[-1][0], {"seconds": seconds})
 
     def _evaluate(self, measured: dict[str, float], report: Report) -> None:
-        loss = self._problem.loss
-        training_loss, training_accuracy = evaluate(self._model, loss, self._splits.training, TRAINING_SAMPLES)
-        validation_loss, validation_accuracy = evaluate(self._model, loss, self._splits.validation)
+        metric = self._problem.metric
+        training_loss, training_metric = evaluate(self._model, self._problem, self._splits.training, TRAINING_SAMPLES)
+        validation_loss, validation_metric = evaluate(self._model, self._problem, self._splits.validation)
         moment = self._moment()
         self._metrics.add(
             "evaluation",
             moment,
             {
                 "training_loss": training_loss,
-                "training_accuracy": training_accuracy,
+                f"training_{metric.name}": training_metric,
                 "validation_loss": validation_loss,
-                "validation_accuracy": validation_accuracy,
+                f"validation_{metric.name}": validation_metric,
             },
         )
         self._timing.add("evaluation", moment, {"seconds": self._seconds, **measured})
@@ -231,7 +244,7 @@ class SeedTraining:
             self._snapshots.take(self._model, self._work.gradient_equivalents / self._budget, _ROUNDING / self._budget)
         report(
             f"seed {self.seed}: epoch {moment.epoch:.4g}, step {self._step}: training loss {training_loss:.4f}, "
-            f"validation accuracy {validation_accuracy:.2%}, {self._seconds:.1f} s"
+            f"validation {metric.label} {metric.text(validation_metric)}, {self._seconds:.1f} s"
         )
 
     def _finish(self, report: Report) -> None:
@@ -239,9 +252,10 @@ class SeedTraining:
         if not self._evaluate_test:
             report(f"seed {self.seed}: finished")
             return
-        test_loss, test_accuracy = evaluate(self._model, self._problem.loss, self._splits.test)
-        self._metrics.add("final", self._moment(), {"test_loss": test_loss, "test_accuracy": test_accuracy})
-        report(f"seed {self.seed}: finished: test accuracy {test_accuracy:.2%}")
+        metric = self._problem.metric
+        test_loss, test_metric = evaluate(self._model, self._problem, self._splits.test)
+        self._metrics.add("final", self._moment(), {"test_loss": test_loss, f"test_{metric.name}": test_metric})
+        report(f"seed {self.seed}: finished: test {metric.label} {metric.text(test_metric)}")
 
     def _state_dict(self) -> dict[str, Any]:
         return {

@@ -37,11 +37,19 @@ def small_images(dataset: Dataset, samples: int, side: int = SIDE) -> tuple[torc
     return functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), side), labels
 
 
-def training_samples(dataset: Dataset, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return training images as training sees them, but in float64 and not augmented, and their labels."""
+def training_samples(
+    dataset: Dataset, indices: torch.Tensor, *, reconstruct: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return training images as training sees them, but in float64 and not augmented, and their targets.
+
+    Args:
+        dataset: The data.
+        indices: Which images.
+        reconstruct: Whether the images are their own targets, in float64 as well; otherwise targets are labels.
+    """
     split = DeviceSplit(dataset.train_images, dataset.train_labels, dataset, torch.device("cpu"))
-    images, labels = split.subset(indices)
-    return split.normalise(images).double(), labels
+    inputs, targets = split.examples(*split.subset(indices), reconstruct=reconstruct)
+    return inputs.double(), targets.double() if reconstruct else targets
 
 
 def perceptron(hidden: Sequence[int], activation: ActivationName) -> nn.Module:

@@ -86,8 +86,9 @@ def measure_sharpness(runs: Iterable[TrainedRun], splits: Splits, effort: Effort
     Returns:
         Columns problem, run, seed, share, spent, status, images, those of :class:`LargestEigenvalue` and
         :class:`Trace` (of the Hessian of the mean training loss without the penalty, over ``images`` images), and
-        training_loss, validation_loss, loss_gap (validation − training), training_accuracy, validation_accuracy,
-        accuracy_gap (training − validation; shares). A diverged seed has its status and no numbers.
+        training_loss, validation_loss, loss_gap (validation − training), training_metric, validation_metric,
+        metric_gap (by how much it is better in training; in the metric's own unit). A diverged seed has its status and
+        no numbers.
     """
     rows: list[dict[str, Any]] = []
     for run in runs:
@@ -107,35 +108,35 @@ _NUMBERS = (
     "training_loss",
     "validation_loss",
     "loss_gap",
-    "training_accuracy",
-    "validation_accuracy",
-    "accuracy_gap",
+    "training_metric",
+    "validation_metric",
+    "metric_gap",
 )
 
 
 def sharpness_of(network: TrainedNetwork, splits: Splits, effort: Effort) -> dict[str, Any]:
     """Return the numbers of one network, as columns of :func:`measure_sharpness`."""
     chosen = evenly_spaced(effort.images, len(splits.training))
-    images, labels = splits.training.subset(chosen)
-    inputs = splits.training.normalise(images)
+    problem = network.problem
+    inputs, targets = splits.training.examples(*splits.training.subset(chosen), reconstruct=problem.reconstructs)
     count = sum(parameter.numel() for parameter in network.model.parameters())
-    product = hessian_product(network.model, network.loss, inputs, labels)
+    product = hessian_product(network.model, network.loss, inputs, targets)
     largest = largest_eigenvalue(product, count, effort.tolerance, effort.products)
     if is_dense(network.model):
-        trace = exact_trace(network.model, network.loss, inputs, labels)
+        trace = exact_trace(network.model, network.loss, inputs, targets)
     else:
         trace = hutchinson_trace(product, count, effort.probes)
-    training_loss, training_accuracy = evaluate(network.model, network.loss, splits.training, TRAINING_SAMPLES)
-    validation_loss, validation_accuracy = evaluate(network.model, network.loss, splits.validation)
+    training_loss, training_metric = evaluate(network.model, problem, splits.training, TRAINING_SAMPLES)
+    validation_loss, validation_metric = evaluate(network.model, problem, splits.validation)
     return {
         **asdict(largest),
         **asdict(trace),
         "training_loss": training_loss,
         "validation_loss": validation_loss,
         "loss_gap": validation_loss - training_loss,
-        "training_accuracy": training_accuracy,
-        "validation_accuracy": validation_accuracy,
-        "accuracy_gap": training_accuracy - validation_accuracy,
+        "training_metric": training_metric,
+        "validation_metric": validation_metric,
+        "metric_gap": problem.metric.gap(training_metric, validation_metric),
     }
 
 

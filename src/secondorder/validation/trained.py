@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from secondorder.data.dataset import Dataset
-from secondorder.problems.problem import Loss
+from secondorder.problems.problem import Loss, Problem
 from secondorder.statistics.collection import checked_manifest, expected_runs
 from secondorder.training.batches import evenly_spaced
 from secondorder.training.layout import SNAPSHOTS
@@ -26,12 +26,17 @@ class TrainedNetwork:
     Attributes:
         names: Problem, run, seed, share (of the budget, as asked for) and spent (as it was), by name.
         model: The network in evaluation mode, in the precision it was trained in.
-        loss: The problem's loss, without the penalty.
+        problem: What it was trained on.
     """
 
     names: Mapping[str, Any]
     model: nn.Module
-    loss: Loss
+    problem: Problem
+
+    @property
+    def loss(self) -> Loss:
+        """The problem's loss, without the penalty."""
+        return self.problem.loss
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,12 @@ class TrainedRun:
 
     def networks(self, seed: int) -> Iterator[TrainedNetwork]:
         """Yield a seed's networks in the order of the training, as far as it got."""
-        loss = build_problem(self.specification).loss
+        problem = build_problem(self.specification)
         for moment in list_snapshots(self.path):
             if moment.seed == seed:
                 model = rebuild_network(self.specification, load_snapshot(self.path, seed, moment.share))
                 names = {**self.names, "seed": seed, "share": moment.share, "spent": moment.spent}
-                yield TrainedNetwork(names, model, loss)
+                yield TrainedNetwork(names, model, problem)
 
 
 def collect_trained(
@@ -103,7 +108,7 @@ class Probe:
         kind: ``sample`` or ``batch``.
         index: Its number among those of its kind.
         inputs: Images as training sees them but not augmented, float64.
-        targets: Their labels.
+        targets: Their targets.
     """
 
     kind: str
@@ -112,7 +117,7 @@ class Probe:
     targets: torch.Tensor
 
 
-def probes(dataset: Dataset, samples: int, batches: int, batch_size: int) -> list[Probe]:
+def probes(dataset: Dataset, samples: int, batches: int, batch_size: int, *, reconstruct: bool = False) -> list[Probe]:
     """Return single samples and joint mini-batches, each evenly spaced over the training split.
 
     Args:
@@ -120,13 +125,15 @@ def probes(dataset: Dataset, samples: int, batches: int, batch_size: int) -> lis
         samples: Single samples.
         batches: Mini-batches.
         batch_size: Samples in each.
+        reconstruct: Whether the images are their own targets; see :meth:`DeviceSplit.examples`.
     """
     total = len(dataset.train_labels)
-    images, labels = training_samples(dataset, evenly_spaced(samples, total))
+    images, targets = training_samples(dataset, evenly_spaced(samples, total), reconstruct=reconstruct)
     single = [
-        Probe("sample", index, images[index : index + 1], labels[index : index + 1]) for index in range(len(labels))
+        Probe("sample", index, images[index : index + 1], targets[index : index + 1]) for index in range(len(targets))
     ]
-    images, labels = training_samples(dataset, evenly_spaced(batches * batch_size, total))
+    chosen = evenly_spaced(batches * batch_size, total)
+    images, targets = training_samples(dataset, chosen, reconstruct=reconstruct)
     # Every batch spans the split: batch i takes every `batches`-th image from the i-th on.
-    joint = [Probe("batch", index, images[index::batches], labels[index::batches]) for index in range(batches)]
+    joint = [Probe("batch", index, images[index::batches], targets[index::batches]) for index in range(batches)]
     return single + joint

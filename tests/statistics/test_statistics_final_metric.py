@@ -1,11 +1,14 @@
-"""Test accuracy: percent, over all seeds, and no mean when one diverged."""
+"""The test metric: as it is shown, over all seeds, and no mean when one diverged."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from statistics_rows import seed_rows
 
-from secondorder.statistics.accuracy import summarise_accuracy
+from secondorder.problems.metrics import ACCURACY, SQUARED_RECONSTRUCTION_ERROR
+from secondorder.statistics.final_metric import summarise_final_metric
+
+METRICS = {"p": ACCURACY, "o": ACCURACY, "images": SQUARED_RECONSTRUCTION_ERROR}
 
 
 def final(run, accuracies, problem="p", metric="test_accuracy", scope="final"):
@@ -18,7 +21,7 @@ def final(run, accuracies, problem="p", metric="test_accuracy", scope="final"):
 
 
 def summary(metrics, seeds, confidence=0.95):
-    return summarise_accuracy(metrics, seeds, confidence, 999)
+    return summarise_final_metric(metrics, seeds, METRICS, confidence, 999)
 
 
 def test_one_row_per_problem_and_run_in_the_order_of_the_seeds():
@@ -26,12 +29,23 @@ def test_one_row_per_problem_and_run_in_the_order_of_the_seeds():
     metrics = pd.concat([final(run, {0: 0.5}, problem) for problem, run in order])
     found = summary(metrics, pd.concat([seed_rows(problem, run, ["finished"]) for problem, run in order]))
     assert list(zip(found["problem"], found["run"], strict=True)) == order
-    assert list(found.columns) == ["problem", "run", "seeds", "mean", "ci_low", "ci_high", "diverged"]
+    assert list(found.columns) == [
+        *("problem", "run", "metric", "better", "seeds", "mean", "ci_low", "ci_high", "diverged")
+    ]
 
 
 def test_mean_is_in_percent_and_the_interval_of_three_seeds_spans_them():
     row = summary(final("r", {0: 0.5, 1: 0.75, 2: 0.625}), seed_rows("p", "r", ["finished"] * 3)).iloc[0]
     assert row[["seeds", "mean", "ci_low", "ci_high", "diverged"]].tolist() == [3, 62.5, 50, 75, 0]
+
+
+def test_each_problem_has_its_own_metric_in_its_own_unit_and_direction():
+    metrics = pd.concat([final("r", {0: 0.5}), final("r", {0: 8.25}, "images", "test_squared_error")])
+    found = summary(metrics, pd.concat([seed_rows(problem, "r", ["finished"]) for problem in ("p", "images")]))
+    assert found[["metric", "better", "mean"]].to_numpy().tolist() == [
+        ["accuracy (%)", "higher", 50.0],
+        ["squared error per image", "lower", 8.25],
+    ]
 
 
 def test_only_the_test_accuracy_at_the_end_counts():
