@@ -60,12 +60,13 @@ class LayerStatistics:
         """
         rows = self.inputs.flatten(1) if sharing == "expand" else self.inputs.mean(2)
         features, count = rows.shape
-        moment: torch.Tensor = rows.new_empty(features + self.bias, features + self.bias)
+        moment = torch.empty(features + self.bias, features + self.bias, dtype=rows.dtype, device=rows.device)
         moment[:features, :features] = rows @ rows.T
         if self.bias:
             moment[features, :features] = moment[:features, features] = rows.sum(1)
             moment[features, features] = count
-        return moment.div_(count)
+        moment /= count
+        return moment
 
     def output_factor(self, sharing: Sharing) -> torch.Tensor:
         """Return G, shape [n_out, n_out]: the sum of g gᵀ over samples and uses, or over samples of their summed g.

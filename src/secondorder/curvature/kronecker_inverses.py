@@ -156,10 +156,10 @@ def damped_inverse(matrix: torch.Tensor, damping: torch.Tensor) -> torch.Tensor:
         matrix: M, shape [r, r].
         damping: μ, 0-dimensional, above 0.
     """
-    shifted = matrix + damping * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-    factor, failed = torch.linalg.cholesky_ex(shifted)
+    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    factor, failed = torch.linalg.cholesky_ex(matrix + damping * identity)
     if failed:
-        factor, failed = torch.linalg.cholesky_ex(shifted.double())
+        factor, failed = torch.linalg.cholesky_ex(matrix.double() + damping.double() * identity.double())
     inverse = torch.cholesky_inverse(factor).to(matrix.dtype)
     return torch.where(failed == 0, inverse, torch.nan)
 

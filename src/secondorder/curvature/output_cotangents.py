@@ -3,8 +3,8 @@
 For vectors c_n with E[c_n c_nᵀ] = ∇²_z L the gradients they propagate back have the Gauss-Newton matrix of the loss as
 their second moment; where the loss is a negative log-likelihood of the exponential family this is the Fisher matrix.
 Derived in docs/methods.md, section "K-FAC and EKFAC". ``mc`` draws c = M ε with ∇²_z L = M Mᵀ and random signs ε, as
-curvature propagation does (Martens, Sutskever & Swersky 2012). It has the second moment that labels drawn from the model
-have (Martens & Grosse 2015, section 2.2), and needs no model of the labels.
+curvature propagation does (Martens, Sutskever & Swersky 2012). Its second moment is that of gradients by labels drawn
+from the model (Martens & Grosse 2015, section 2.2), and it needs no model of the labels.
 """
 
 from typing import Literal
