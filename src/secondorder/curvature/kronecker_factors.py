@@ -89,7 +89,7 @@ class LayerStatistics:
         """
         inputs = functional.pad(self.inputs, (0, 0, 0, 0, 0, int(self.bias)), value=1.0)
         along_inputs = torch.tensordot(input_basis.T, inputs, 1)
-        moments = along_inputs.new_zeros(len(output_basis), len(input_basis))
+        moments: torch.Tensor = along_inputs.new_zeros(len(output_basis), len(input_basis))
         for each in self.gradients:
             along_gradients = torch.tensordot(output_basis.T, each, 1)
             if self.inputs.shape[2] == 1:
