@@ -13,7 +13,7 @@ help:
 	@echo "make setup       make .venv with the pinned requirements"
 	@echo "make check       formatting, lint and types"
 	@echo "make document    write docs/configuration.md and the configuration's schema anew"
-	@echo "make benchmark   measure the exact spectra, steps and Hessian-vector products; several minutes"
+	@echo "make benchmark   measure the exact spectra, steps and Hessian-vector products, K-FAC; several minutes"
 	@echo "make clean       remove results, figures and tables; the environment and downloads stay"
 
 setup: $(INSTALLED)
@@ -45,6 +45,7 @@ document: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/exact_hessian.py
 	$(BIN)/python benchmarks/hessian_vector_products.py
+	$(BIN)/python benchmarks/kronecker_step.py
 
 clean:
 	rm -rf .snakemake logs $(filter-out results/data,$(wildcard results/*)) $(wildcard figures/*/) $(wildcard paper_tables/*/)

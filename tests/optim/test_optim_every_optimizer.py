@@ -35,6 +35,8 @@ STATEFUL = {
         {"variant": "joint_hessian", "largest_rank": 1000, "adapt_damping": True, "learning_rate": 0.1},
     ),
     "newton-krylov": ("newton_krylov", {"initial_step": 0.05, "krylov_steps": 3}),
+    "kfac": ("kfac", {"inverse_period": 3, "kl_clip": 0.01}),
+    "ekfac": ("ekfac", {"inverse_period": 3, "factor_period": 2, "kl_clip": 0.01}),
     "newton-krylov in a trust region": (
         "newton_krylov",
         {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1, "krylov_steps": 3},

@@ -43,7 +43,7 @@ def output_factors(loss_fn: LossFunction, outputs: torch.Tensor, targets: torch.
         targets: Targets, batch first.
     """
     options = _cross_entropy_options(loss_fn)
-    if options is not None and outputs.ndim == 2:
+    if options is not None and has_closed_form(loss_fn, outputs):
         return _of_cross_entropy(outputs, targets, options)
     curvature = output_hessian(outputs, loss_fn, targets, per_sample=False)
     leaf = outputs.detach().requires_grad_()
@@ -61,6 +61,16 @@ def output_factors(loss_fn: LossFunction, outputs: torch.Tensor, targets: torch.
     # Numbers that are not finite are no remainder: they make a direction that is not finite.
     large = remainder.abs().max() > 1e3 * torch.finfo(values.dtype).eps * gradient.abs().max()
     return OutputFactors(factor, residual, remainder if large else None)
+
+
+def has_closed_form(loss_fn: LossFunction, outputs: torch.Tensor) -> bool:
+    """Return whether the factors have a closed form: those of a cross-entropy of one row of outputs per sample.
+
+    Args:
+        loss_fn: The loss.
+        outputs: z, batch first.
+    """
+    return outputs.ndim == 2 and _cross_entropy_options(loss_fn) is not None
 
 
 def _cross_entropy_options(loss_fn: LossFunction) -> dict[str, Any] | None:

@@ -65,7 +65,15 @@ class Objective:
         return value.detach()
 
     def _evaluate(self) -> torch.Tensor:
-        value = self.loss_function(self.model(self.inputs), self.targets)
+        return self.of_outputs(self.model(self.inputs))
+
+    def of_outputs(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Return f(θ) with its graph, for a method that evaluates the model itself; costs nothing beyond that.
+
+        Args:
+            outputs: What the model makes of the inputs at θ.
+        """
+        value = self.loss_function(outputs, self.targets)
         if self.penalty:
             for parameter in self.parameters:
                 if parameter.ndim > 1:
