@@ -6,8 +6,8 @@ signs z. β₁ = 0.9, β₂ = 0.999, k = 1 and the learning rate are the paper's
 authors' program, the paper has none.
 
 What the library leaves out is done here. D of a convolution is averaged over the positions of its kernel, with its
-sign (the paper's spatial averaging; the authors' program averages |D|). Where D is estimated every few steps, the last one
-enters v at the steps between, because the bias correction of v counts all steps. Weight decay is decoupled.
+sign (the paper's spatial averaging; the authors' program averages |D|). Where D is estimated every few steps, the last
+one enters v at the steps between, because the bias correction of v counts all steps. Weight decay is decoupled.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from secondorder.training.objective import Objective
 
 
 def forward_multiplications(objective: Objective) -> float:
-    """Return the multiplications in matrix products and convolutions of a forward pass over one sample.
+    """Return the multiplications in matrix products and convolutions of a forward pass over one sample, at least 1.
 
     They are counted by PyTorch along one evaluation, which is no work of the method and is not counted as such. Fused
     recurrent layers, which PyTorch does not look into, are taken apart for it.
@@ -26,4 +26,4 @@ def forward_multiplications(objective: Objective) -> float:
                 objective.model(objective.inputs)
             operations = int(counter.get_total_flops())
     # A multiplication and an addition are two operations.
-    return operations / 2 / len(objective.inputs)
+    return max(operations / 2 / len(objective.inputs), 1.0)
