@@ -41,6 +41,11 @@ STATEFUL = {
         "newton_krylov",
         {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1, "krylov_steps": 3},
     ),
+    "adahessian": ("adahessian", {"learning_rate": 0.01, "hessian_period": 2}),
+    "sophia": ("sophia", {"learning_rate": 0.01, "hessian_period": 3}),
+    "shampoo": ("shampoo", {"epsilon": 0.01, "root_period": 4}),
+    "soap": ("soap", {"learning_rate": 0.01, "basis_period": 3}),
+    "stochastic l-bfgs": ("stochastic_lbfgs", {"history": 3}),
 }
 NO_PENALTY = [{"variant": "per_sample"}, {"variant": "layerwise"}, {"variant": "joint_hessian", "largest_rank": 1000}]
 VARIANTS = {**{name: (name, {}) for name in optim.available()}, **STATEFUL}

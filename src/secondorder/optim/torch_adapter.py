@@ -24,8 +24,7 @@ class TorchOptimizer:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step of the wrapped optimizer; see the protocol."""
-        for group, learning_rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
-            group["lr"] = learning_rate * schedule_factor
+        self._scale_learning_rates(schedule_factor)
         if self._closure:
             first_loss = self._optimizer.step(objective.loss_and_gradient)  # type: ignore[arg-type]
             return StepResult(torch.as_tensor(first_loss).detach())
@@ -40,3 +39,7 @@ class TorchOptimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state from :meth:`state_dict`."""
         self._optimizer.load_state_dict(state)
+
+    def _scale_learning_rates(self, schedule_factor: float) -> None:
+        for group, learning_rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
+            group["lr"] = learning_rate * schedule_factor

@@ -12,7 +12,7 @@ from secondorder.errors import ResultError
 from secondorder.files import write_text
 
 FORMAT_VERSION = 1
-_PACKAGES = ("secondorder", "torch", "numpy", "pyarrow", "scipy", "snakemake")
+_PACKAGES = ("secondorder", "torch", "numpy", "pyarrow", "pytorch-optimizer", "scipy", "snakemake")
 
 
 def environment() -> dict[str, str]:
