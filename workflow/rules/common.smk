@@ -191,8 +191,8 @@ def run_specification(wildcards):
 
 def run_code(wildcards):
     """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
-    problem_file = resolution.module_of(CONFIGURATION, wildcards.problem)
-    return training_code(problem_file, CONFIGURATION.all_runs[wildcards.run].optimizer)
+    run = specification(wildcards.problem, wildcards.run)
+    return training_code(run["problem_module"], *optim.used(run["optimizer"], run["optimizer_settings"]))
 
 
 def tuning_folder(problem, run):
