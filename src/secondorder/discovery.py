@@ -28,8 +28,9 @@ class NamedModules:
 
     def available(self) -> list[str]:
         """Return all names, sorted. Nothing is imported for it, because some modules are slow to import."""
-        folders = [Path(folder) for folder in sys.modules[self.package].__path__]
-        modules = [(module.name, folder) for folder in folders for module in pkgutil.iter_modules([str(folder)])]
+        modules = [
+            (module.name, folder) for folder in self._folders() for module in pkgutil.iter_modules([str(folder)])
+        ]
         return sorted(name for name, folder in modules if self.function in _functions_now(folder / f"{name}.py"))
 
     def load(self, name: str) -> ModuleType:
@@ -38,9 +39,24 @@ class NamedModules:
         Raises:
             ConfigurationError: There is none.
         """
+        self._require(name)
+        return importlib.import_module(f"{self.package}.{name}")
+
+    def defines(self, name: str, function: str) -> bool:
+        """Return whether the module called ``name`` defines a function; nothing is imported for it.
+
+        Raises:
+            ConfigurationError: There is no such module.
+        """
+        self._require(name)
+        return any(function in _functions_now(folder / f"{name}.py") for folder in self._folders())
+
+    def _require(self, name: str) -> None:
         if name not in self.available():
             raise ConfigurationError(f"there is no {self.kind} {name!r}; there are {', '.join(self.available())}")
-        return importlib.import_module(f"{self.package}.{name}")
+
+    def _folders(self) -> list[Path]:
+        return [Path(folder) for folder in sys.modules[self.package].__path__]
 
 
 def _functions_now(source: Path) -> frozenset[str]:

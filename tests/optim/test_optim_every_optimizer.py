@@ -46,6 +46,13 @@ STATEFUL = {
     "shampoo": ("shampoo", {"epsilon": 0.01, "root_period": 4}),
     "soap": ("soap", {"learning_rate": 0.01, "basis_period": 3}),
     "stochastic l-bfgs": ("stochastic_lbfgs", {"history": 3}),
+    "low-rank newton": ("low_rank_newton", {"rank": 3, "krylov_steps": 5, "refresh": 3}),
+    "fosi over adam": ("fosi", {"largest": 2, "smallest": 1, "krylov_steps": 6, "refresh": 3}),
+    "fosi over heavy ball": (
+        "fosi",
+        {"base": "sgd", "learning_rate": 0.02, "largest": 2, "krylov_steps": 6, "refresh": 3},
+    ),
+    "intermittent": ("intermittent", {"every": 3}),
 }
 NO_PENALTY = [{"variant": "per_sample"}, {"variant": "layerwise"}, {"variant": "joint_hessian", "largest_rank": 1000}]
 VARIANTS = {**{name: (name, {}) for name in optim.available()}, **STATEFUL}

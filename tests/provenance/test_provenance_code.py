@@ -224,9 +224,19 @@ def test_the_exact_hessian_is_code_of_the_runs_and_checks_that_use_it_alone():
 def test_hessian_vector_products_are_code_of_the_runs_that_take_them_alone(optimizer):
     files = code.training_code("mnist_mlp", optimizer)
     takes = optimizer in ("adahessian", "exact_newton", "newton_krylov", "sophia")
+    takes = optimizer in ("exact_newton", "newton_krylov", "low_rank_newton", "fosi")
     assert ("curvature/hessian_vector_products.py" in files) == takes
     assert ("curvature/products.py" in files) == takes
     assert ("newton/conjugate_gradients.py" in files) == (optimizer == "newton_krylov")
+
+
+@pytest.mark.parametrize("rare", ["exact_newton", "newton_krylov"])
+def test_code_of_a_run_is_also_that_of_the_optimizers_its_settings_name(rare):
+    used = optim.used("intermittent", {"rare": rare})
+    files = set(code.training_code("mnist_mlp", *used))
+    assert files == {file for name in used for file in code.training_code("mnist_mlp", name)}
+    assert {"optim/intermittent.py", "optim/sgd.py", f"optim/{rare}.py"} <= files
+    assert not files & {"optim/adam.py", "optim/fosi.py"}
 
 
 def test_real_figure_does_not_depend_on_training():

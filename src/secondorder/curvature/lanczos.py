@@ -3,6 +3,7 @@
 Source: Golub & Van Loan 2013, section 10.1, with full reorthogonalization.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,13 +25,19 @@ class LanczosBasis:
     remaining: float
 
     def eigenpairs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return Ritz values [k] in ascending order, Ritz vectors [P, k] and their residuals ‖H y − θ y‖ [k]."""
+        """Return Ritz values [k] in ascending order, Ritz vectors [P, k] and their residuals ‖H y − θ y‖ [k].
+
+        All are NaN where a product was not finite.
+        """
+        if not torch.isfinite(self.tridiagonal).all():
+            unknown = self.tridiagonal[0] * torch.nan
+            return unknown, self.basis * torch.nan, unknown
         values, vectors = torch.linalg.eigh(self.tridiagonal)
         return values, self.basis @ vectors, self.remaining * vectors[-1].abs()
 
 
 def lanczos(product: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, steps: int) -> LanczosBasis:
-    """Return the Krylov basis after ``steps`` products, or fewer where the space is invariant before.
+    """Return the Krylov basis after ``steps`` products, or fewer where the space is invariant or a product not finite.
 
     Args:
         product: v ↦ H v for a symmetric H.
@@ -51,7 +58,7 @@ def lanczos(product: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor
         image = image - basis @ (basis.T @ image)
         length = float(image.norm())
         scale = max(scale, abs(diagonal[-1]), length)
-        if len(columns) == min(steps, len(start)) or length <= smallest * scale:
+        if len(columns) == min(steps, len(start)) or length <= smallest * scale or not math.isfinite(length):
             break
         beside.append(length)
         columns.append(image / length)

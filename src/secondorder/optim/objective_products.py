@@ -66,7 +66,7 @@ def objective_products(
     used = min(samples, batch) if samples else batch
     penalty = _penalty(objective) if objective.penalty else None
     # The whole mini-batch first: it is what BatchNorm's running statistics are to see.
-    whole = _whole(objective) if used < batch else None
+    whole = loss_and_flat_gradient(objective) if used < batch else None
     objective.work.count_gradient(used)
     try:
         products = HessianVectorProducts(
@@ -102,17 +102,17 @@ def objective_products(
     return ObjectiveProducts(loss, gradient, product)
 
 
+def loss_and_flat_gradient(objective: Objective) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return f(θ), detached, and ∇f(θ), shape [P], in the order of ``parameters_to_vector``; costs one gradient."""
+    loss = objective.loss_and_gradient()
+    gradients = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in objective.parameters]
+    return loss, torch.cat(gradients)
+
+
 def _diverged(loss: torch.Tensor, theta: torch.Tensor) -> ObjectiveProducts:
     """Return NaN for everything."""
     nowhere = torch.full_like(theta, torch.nan)
     return ObjectiveProducts(loss * torch.nan, nowhere, nowhere.mul)
-
-
-def _whole(objective: Objective) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return loss and gradient of the whole mini-batch."""
-    loss = objective.loss_and_gradient()
-    gradients = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in objective.parameters]
-    return loss, torch.cat(gradients)
 
 
 def _penalty(objective: Objective) -> torch.Tensor:

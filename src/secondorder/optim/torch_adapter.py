@@ -26,11 +26,17 @@ class TorchOptimizer:
         """Take one step of the wrapped optimizer; see the protocol."""
         self._scale_learning_rates(schedule_factor)
         if self._closure:
+            self._scale_learning_rates(schedule_factor)
             first_loss = self._optimizer.step(objective.loss_and_gradient)  # type: ignore[arg-type]
             return StepResult(torch.as_tensor(first_loss).detach())
         loss = objective.loss_and_gradient()
-        self._optimizer.step()
+        self.step_with_gradient(schedule_factor)
         return StepResult(loss)
+
+    def step_with_gradient(self, schedule_factor: float) -> None:
+        """Take one step with what is in the parameters' ``grad`` already; not for an optimizer with a closure."""
+        self._scale_learning_rates(schedule_factor)
+        self._optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the wrapped optimizer's state."""

@@ -39,10 +39,17 @@ def code_files(*roots: str) -> dict[str, str]:
     return {path.relative_to(_ROOT).as_posix(): _digest(path) for path in sorted(sources)}
 
 
-def training_code(problem_module: str, optimizer: str) -> dict[str, str]:
-    """Return the digests of the sources that decide the result of a run: the core, its problem, its optimizer."""
+def training_code(problem_module: str, *optimizers: str) -> dict[str, str]:
+    """Return the digests of the sources that decide the result of a run: the core, its problem, its optimizers.
+
+    Args:
+        problem_module: Module under ``secondorder.problems``.
+        optimizers: Modules under ``secondorder.optim``: the run's own, and those that it runs (``optim.used``).
+    """
     return code_files(
-        f"{PACKAGE}.training.seed", f"{PACKAGE}.problems.{problem_module}", f"{PACKAGE}.optim.{optimizer}"
+        f"{PACKAGE}.training.seed",
+        f"{PACKAGE}.problems.{problem_module}",
+        *(f"{PACKAGE}.optim.{optimizer}" for optimizer in optimizers),
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from secondorder.errors import ResultError
 from secondorder.files import file_digest
+from secondorder.optim import used
 from secondorder.provenance.code import training_code
 from secondorder.provenance.manifest import read_manifest, require_match
 from secondorder.training.layout import MANIFEST, METRICS, TIMING, VOUCHED_FOR
@@ -67,7 +68,9 @@ def expected_runs(
             folder=folder,
             experiment=specification.experiment(),
             seeds=specification.seeds,
-            code_files=training_code(specification.problem_module, specification.optimizer),
+            code_files=training_code(
+                specification.problem_module, *used(specification.optimizer, specification.optimizer_settings)
+            ),
             data_sha256=digests[specification.dataset],
         )
         for specification, folder in zip(specifications, folders, strict=True)

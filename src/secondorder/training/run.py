@@ -52,7 +52,8 @@ def train_run(
     determinism = make_deterministic(specification.threads)
     device = resolve_device(specification.device)
     splits = Splits.of(dataset, device)
-    code = training_code(specification.problem_module, specification.optimizer)
+    optimizers = optim.used(specification.optimizer, specification.optimizer_settings)
+    code = training_code(specification.problem_module, *optimizers)
     data_sha256 = dataset_digest(dataset)
 
     def build_optimizer(parameters: list[torch.nn.Parameter]) -> Optimizer:
