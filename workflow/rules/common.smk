@@ -221,7 +221,8 @@ def batch_code(batch):
 
 def training_digests(problem, run):
     """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
-    return training_code(resolution.module_of(CONFIGURATION, problem), CONFIGURATION.all_runs[run].optimizer)
+    told = specification(problem, run)
+    return training_code(told["problem_module"], *optim.used(told["optimizer"], told["optimizer_settings"]))
 
 
 def run_arrays(wildcards):
@@ -235,14 +236,8 @@ def run_data_manifest(wildcards):
 
 
 def run_code(wildcards):
-<<<<<<< HEAD
     """Return the digests of the code that decides a run's result."""
     return training_digests(wildcards.problem, wildcards.run)
-=======
-    """Return the digests of the code that decides a run's result: an edit of one optimizer retrains its runs alone."""
-    run = specification(wildcards.problem, wildcards.run)
-    return training_code(run["problem_module"], *optim.used(run["optimizer"], run["optimizer_settings"]))
->>>>>>> cd5e692352784c2f4b8457d14a3531b52aea1001
 
 
 def tuning_folder(problem, run):

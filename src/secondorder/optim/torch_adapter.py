@@ -24,7 +24,6 @@ class TorchOptimizer:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step of the wrapped optimizer; see the protocol."""
-        self._scale_learning_rates(schedule_factor)
         if self._closure:
             self._scale_learning_rates(schedule_factor)
             first_loss = self._optimizer.step(objective.loss_and_gradient)  # type: ignore[arg-type]
