@@ -48,8 +48,8 @@ def check_landscapes(configuration: Configuration) -> None:
 def contestants_of(configuration: Configuration) -> list[dict[str, Any]]:
     """Return the runs that go over the analytic functions, as fields of a ``Contestant``.
 
-    Each searches what it searches on networks, but for what the section ``landscapes`` changes. Settings that were tuned
-    on networks have no part in it, nor have learning-rate schedules and batch sizes.
+    Each searches what it searches on networks, but for what the section ``landscapes`` changes. Settings that were
+    tuned on networks have no part in it, nor have learning-rate schedules and batch sizes.
 
     Raises:
         ConfigurationError: A range holds settings that an optimizer refuses.
