@@ -8,6 +8,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/curvature.smk"
+include: "workflow/rules/landscapes.smk"
+include: "workflow/rules/capabilities.smk"
 include: "workflow/rules/tuning.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
@@ -39,6 +41,18 @@ rule curvature:
     """Checks of the exact Hessian, and curvature along training."""
     input:
         CURVATURE_FILES,
+
+
+rule landscapes:
+    """Paths of every run on analytic functions."""
+    input:
+        LANDSCAPE_FILES,
+
+
+rule capabilities:
+    """Which run can train which problem, by trying one step of each."""
+    input:
+        CAPABILITY_FILES,
 
 
 rule tune:

@@ -7,19 +7,20 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, (ROOT / "src").as_posix())
 
 from secondorder import optim, plotting, problems, tables
-from secondorder.configuration import resolution, searching
+from secondorder.configuration import landscapes, resolution, searching
 from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
 from secondorder.data.layout import name_drop_in_folder, prepared_files
 from secondorder.errors import SecondOrderError
 from secondorder.files import take_lock
 from secondorder.job import import_from_checkout
+from secondorder.landscapes.names import OF_LANDSCAPES
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
 from secondorder.statistics.names import AGGREGATED
 from secondorder.training.device import resolve_device
 from secondorder.training.layout import MANIFEST, METRICS, SNAPSHOTS, TIMING, VOUCHED_FOR
 from secondorder.tuning.trials import trial_name
-from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM
+from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM, PROBED
 
 import_from_checkout(ROOT / "src")
 TEMPLATES = ROOT / "src" / "secondorder" / "report" / "templates"
@@ -95,13 +96,17 @@ def table_path(name, problem):
         return f"{RESULTS}/curvature/{name}.parquet"
     if name in OF_PROBLEM:
         return f"{RESULTS}/curvature/{problem}/{name}.parquet"
+    if name in OF_LANDSCAPES:
+        return f"{RESULTS}/landscapes/{name}.parquet"
+    if name in PROBED:
+        return f"{RESULTS}/{name}/{problem}.parquet"
     return aggregated([name], problem)[name]
 
 
 def table_paths(names, problem=None):
     """Return the paths of tables by name: a problem's own, or those of all problems that there is one of."""
     problems_of = {name: [problem] if problem else resolution.problems_with(CONFIGURATION, name) for name in names}
-    # A table of the method is the same for all problems.
+    # A table of the method or of analytic functions is the same for all problems.
     return {name: list(dict.fromkeys(table_path(name, each) for each in problems_of[name])) for name in names}
 
 
@@ -185,6 +190,8 @@ FIGURE_FILES = [path for name in FIGURES for path in figure_files(name)]
 TABLE_FILES = [path for name in TABLES for path in table_files(name)]
 RUN_FILES = [path for problem, run in RUNS for path in run_files(problem, run)]
 CURVATURE_FILES = [path for paths in table_paths(CURVATURE).values() for path in paths]
+LANDSCAPE_FILES = [path for paths in table_paths(OF_LANDSCAPES).values() for path in paths]
+CAPABILITY_FILES = [path for paths in table_paths(PROBED).values() for path in paths]
 REPORT_FILE = f"{RESULTS}/report.html"
 # Without a suffix. The files are sources, committed, and read as a layer of the tier's configuration.
 TUNED = f"config/tuned/{TIER}"
@@ -262,6 +269,31 @@ def run_search(wildcards):
 def all_searches(wildcards):
     """Return all trials of all searched runs, as plain values."""
     return [searching.search_of(CONFIGURATION, problem, run).to_mapping() for problem, run in SEARCHED]
+
+
+def contestants(wildcards):
+    """Return the runs that go over the analytic functions with their trials, as plain values."""
+    return landscapes.contestants_of(CONFIGURATION)
+
+
+def landscapes_code(wildcards):
+    """Return the digest of the code that decides the paths on analytic functions."""
+    runs = CONFIGURATION.landscapes.runs or CONFIGURATION.runs
+    optimizers = {f"{optim.__name__}.{CONFIGURATION.runs[run].optimizer}" for run in runs}
+    return code_digest("secondorder.landscapes.comparison", "secondorder.training.device", *sorted(optimizers))
+
+
+def probed_specifications(wildcards):
+    """Return what the training of every run on a problem would be told, of those it leaves out too."""
+    listed = resolution.probed_specifications(CONFIGURATION, wildcards.problem)
+    return [specification.to_mapping() for specification in listed]
+
+
+def probe_code(wildcards):
+    """Return the digest of the code that decides which run can train a problem."""
+    optimizers = {f"{optim.__name__}.{section.optimizer}" for section in CONFIGURATION.runs.values()}
+    problem_file = f"{problems.__name__}.{resolution.module_of(CONFIGURATION, wildcards.problem)}"
+    return code_digest(*curvature_roots("capabilities"), problem_file, *sorted(optimizers))
 
 
 def cores_per_run(wildcards):

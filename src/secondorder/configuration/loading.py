@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from secondorder.configuration.explanation import explain, unknown_name
+from secondorder.configuration.landscapes import check_landscapes
 from secondorder.configuration.models import Configuration, TunedFile
 from secondorder.configuration.resolution import check_names_and_settings
 from secondorder.configuration.searching import check_searches
@@ -192,6 +193,7 @@ def check_configuration(values: Mapping[str, Any]) -> Configuration:
         raise explain(error, Configuration) from None
     check_names_and_settings(configuration)
     check_searches(configuration)
+    check_landscapes(configuration)
     return configuration
 
 

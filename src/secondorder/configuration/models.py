@@ -302,6 +302,54 @@ class CurvatureSection(Section):
     sharpness: SharpnessSection = Field(SharpnessSection(), description="Sharpness of the trained networks.")
 
 
+class FunctionSection(Section):
+    """An analytic function whose Hessian and minimum are known."""
+
+    kind: Literal["quadratic", "rosenbrock", "strict_saddle"] = Field(description="Which function.")
+    condition: float | None = Field(
+        None, ge=1, description="Of `quadratic`: the largest eigenvalue of its Hessian, which is 1, over the smallest."
+    )
+    dimension: int | None = Field(None, ge=2, le=1000, description="Of `quadratic`: its number of variables.")
+    distance: float | None = Field(
+        None,
+        ge=0,
+        description="Of `strict_saddle`: that of the start from the line on which descent ends in the saddle.",
+    )
+
+
+class LandscapesSection(Section):
+    """Paths of the runs on analytic functions."""
+
+    functions: dict[Name, FunctionSection] = Field({}, description="The functions by name.")
+    runs: list[Name] | None = Field(
+        None, min_length=1, description="Runs to compare; all that are in no study when absent."
+    )
+    budget: float = Field(500, gt=0, description="Gradient-equivalents of each trial.")
+    tolerance: float = Field(
+        1e-6, gt=0, lt=1, description="Share of the first gap to the minimum at which a trial has reached it and ends."
+    )
+    trials: int = Field(8, ge=1, le=1000, description="Trials of every run on every function, over its ranges.")
+    learning_rate_factor: float = Field(
+        1.0,
+        gt=0,
+        description="Factor on the ranges of every `learning_rate`: steps can be longer where there is no noise. Each "
+        "function is divided by its largest curvature at the start, so that learning rates and dampings are in units "
+        "of it.",
+    )
+    search: dict[Name, RangeSection] = Field(
+        {}, description="Ranges that replace those of settings of these names in every run that searches them."
+    )
+    overrides: dict[Name, VariantSection] = Field(
+        {}, description="What is changed in single runs; ranges given here are taken as they are."
+    )
+
+
+class CapabilitiesSection(Section):
+    """One step of every run on every problem, those that a problem leaves out too."""
+
+    samples: int = Field(32, ge=1, description="Most samples of the step; fewer where the run's batches are smaller.")
+
+
 class FigureSection(Section):
     """A figure, under the name of its module in `secondorder.plotting`."""
 
@@ -359,6 +407,8 @@ class Configuration(Section):
     data: DataSection = Field(DataSection(), description="Where data comes from.")
     statistics: StatisticsSection = Field(StatisticsSection(), description="How seeds are summarised.")
     curvature: CurvatureSection = Field(CurvatureSection(), description="Checks of the exact Hessian, and its use.")
+    landscapes: LandscapesSection = Field(LandscapesSection(), description="Paths on analytic functions.")
+    capabilities: CapabilitiesSection = Field(CapabilitiesSection(), description="Which run can train which problem.")
     tuning: TuningSection = Field(TuningSection(), description="How searched settings are chosen.")
     runs: dict[Name, RunSection] = Field(min_length=1, description="All runs by name, in the order figures show them.")
     studies: dict[Name, StudySection] = Field({}, description="Studies that vary a run, by name.")

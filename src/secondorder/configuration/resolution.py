@@ -13,9 +13,13 @@ from secondorder.configuration.models import Configuration, FigureSection, Table
 from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
 from secondorder.metric import MetricDescription
+from secondorder.landscapes.names import OF_LANDSCAPES
 from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
 from secondorder.training.specification import RunSpecification
-from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM
+from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM, PROBED
+
+READABLE = (*AGGREGATED, *CURVATURE, *OF_LANDSCAPES, *PROBED)
+"""Tables that a figure or a table can read."""
 
 
 def runs_of(configuration: Configuration, problem: str) -> list[str]:
@@ -85,11 +89,14 @@ def followed_runs(configuration: Configuration, problem: str) -> list[str]:
 
 
 def problems_with(configuration: Configuration, table: str) -> list[str]:
-    """Return the problems that there is a table of: all of them, but for two kinds of tables.
+    """Return the problems that there is a table of: all of them, but for three kinds of tables.
 
     Those of one optimizer need a run of it that belongs to no study. Those of the curvature stage need snapshots and
-    that the problem asks for them, and ``spectrum`` and ``directions`` a run to follow.
+    that the problem asks for them, and ``spectrum`` and ``directions`` a run to follow. Where no analytic functions are
+    configured, there are no tables of paths on them.
     """
+    if table in OF_LANDSCAPES and not configuration.landscapes.functions:
+        return []
     if table in OF_OPTIMIZER:
         return [
             problem
@@ -120,6 +127,15 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
         raise unknown_name("problems", "problem", problem, configuration.problems)
     if run not in runs_of(configuration, problem):
         raise unknown_name(f"problems.{problem}.runs", "run", run, runs_of(configuration, problem))
+    return _specification(configuration, problem, run)
+
+
+def probed_specifications(configuration: Configuration, problem: str) -> list[RunSpecification]:
+    """Return what the training of every run of no study would have to know, of those the problem leaves out too."""
+    return [_specification(configuration, problem, run) for run in configuration.runs]
+
+
+def _specification(configuration: Configuration, problem: str, run: str) -> RunSpecification:
     section = configuration.problems[problem]
     chosen = configuration.all_runs[run]
     override = section.overrides.get(run)
@@ -209,8 +225,8 @@ def _check_renderings(
         if name not in known:
             raise unknown_name(f"{kind}s.{name}", kind, name, known)
         for table in section.reads:
-            if table not in (*AGGREGATED, *CURVATURE):
-                raise unknown_name(f"{kind}s.{name}.reads", "aggregated table", table, (*AGGREGATED, *CURVATURE))
+            if table not in READABLE:
+                raise unknown_name(f"{kind}s.{name}.reads", "aggregated table", table, READABLE)
 
 
 def _check_problem(configuration: Configuration, problem: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any, get_type_hints
 
 from secondorder import optim
 from secondorder.configuration.explanation import unknown_name
-from secondorder.configuration.models import Configuration, RangeSection
+from secondorder.configuration.models import Configuration, RangeSection, RunSection
 from secondorder.configuration.resolution import resolve_settings, run_specification, runs_of
 from secondorder.errors import ConfigurationError
 from secondorder.tuning.search import Range, Search, draw_trials
@@ -24,7 +24,7 @@ def search_of(configuration: Configuration, problem: str, run: str) -> Search:
     """
     untuned = configuration.model_copy(update={"tuned": {}})
     specification = run_specification(untuned, problem, run)
-    ranges = _ranges(configuration, run)
+    ranges = ranges_of(configuration.all_runs[run])
     if not ranges:
         tuned = [name for name, section in configuration.all_runs.items() if section.search]
         raise unknown_name(f"runs.{run}.search", "search of the run", run, tuned)
@@ -69,19 +69,33 @@ def _check_range(declared: type[Any], settings: dict[str, Any], key: list[str], 
     kind = get_type_hints(declared).get(name, float)
     if kind not in {int, float}:
         raise ConfigurationError(f"{where}: is no number, and only numbers are searched; take it out of `search`")
-    if given.low >= given.high:
-        raise ConfigurationError(f"{where}: low is {given.low:g} and high {given.high:g}; give a low below high")
-    if given.scale == "log" and given.low <= 0:
-        raise ConfigurationError(f"{where}: low is {given.low:g}; a log scale needs one above 0, or give scale: linear")
+    check_ends(key, name, given)
     for end in (given.low, given.high):
         value = int(end) if kind is int and end.is_integer() else end
         resolve_settings(declared, {**settings, name: value}, key)
 
 
-def _ranges(configuration: Configuration, run: str) -> dict[str, Range]:
-    section = configuration.all_runs[run]
-    hints = get_type_hints(optim.load(section.optimizer).Settings)
+def check_ends(key: list[str], name: str, given: RangeSection) -> None:
+    """Check that a range is one.
+
+    Args:
+        key: Where the ranges stand in the configuration.
+        name: The setting.
+        given: Its range.
+
+    Raises:
+        ConfigurationError: Its ends are in the wrong order, or not on its scale.
+    """
+    where = ".".join([*key, name])
+    if given.low >= given.high:
+        raise ConfigurationError(f"{where}: low is {given.low:g} and high {given.high:g}; give a low below high")
+    if given.scale == "log" and given.low <= 0:
+        raise ConfigurationError(f"{where}: low is {given.low:g}; a log scale needs one above 0, or give scale: linear")
+
+
+def ranges_of(run: RunSection) -> dict[str, Range]:
+    """Return what a run searches, by setting."""
+    hints = get_type_hints(optim.load(run.optimizer).Settings)
     return {
-        name: Range(given.low, given.high, given.scale, whole=hints[name] is int)
-        for name, given in section.search.items()
+        name: Range(given.low, given.high, given.scale, whole=hints[name] is int) for name, given in run.search.items()
     }

@@ -1,0 +1,104 @@
+"""Panels of a few runs each, so that twenty runs can be told apart, and work against a difficulty in them."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles
+from secondorder.presentation import Context
+
+_LARGEST_GROUP = 5
+_LARGEST_ROW = 4
+_MISSED_ABOVE = 1.6
+
+
+def groups_of(runs: Sequence[str]) -> list[list[str]]:
+    """Return the runs in as few groups of at most five as there can be, of nearly equal size, in their order."""
+    count = max(1, -(-len(runs) // _LARGEST_GROUP))
+    ends = [len(runs) * group // count for group in range(count + 1)]
+    return [list(runs[start:end]) for start, end in pairwise(ends)]
+
+
+def name_runs(panel: Axes, runs: Sequence[str], context: Context) -> None:
+    """Write a legend of runs above a panel."""
+    styles = run_styles(context.main_runs)
+    handles = [line_of(styles[run]) for run in runs]
+    labels = [context.labels[run] for run in runs]
+    panel.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, fontsize=7, labelspacing=0.25
+    )
+
+
+def line_of(style: RunStyle) -> Line2D:
+    """Return a line of a run for a legend."""
+    return Line2D([], [], color=style.color, marker=style.marker, linestyle=style.linestyle)
+
+
+def draw_work_against(
+    outcomes: pd.DataFrame, difficulty: str, work: str, budget: float, context: Context
+) -> tuple[Figure, list[Axes]]:
+    """Draw a panel per group of runs: work on a logarithmic scale against a difficulty on one.
+
+    A missing work is drawn above the budget, as a cross in a line that says so.
+
+    Args:
+        outcomes: Columns run, ``difficulty`` and ``work``, in which NaN is a miss; refused runs left out.
+        difficulty: Column to draw against.
+        work: Column to draw.
+        budget: The largest work there can be, but for a last step.
+        context: Gives labels and order.
+
+    Returns:
+        The figure and its panels, the first of each row with no label yet.
+    """
+    drawn = set(outcomes["run"])
+    groups = groups_of([run for run in context.main_runs if run in drawn])
+    columns = min(_LARGEST_ROW, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(PAGE_INCHES, 2.9 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    styles = run_styles(context.main_runs)
+    missed = _MISSED_ABOVE * max(budget, outcomes[work].max())
+    for panel, runs in zip(axes.flat, groups, strict=False):
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.axhline(missed, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
+        for place, run in enumerate(runs):
+            own = outcomes[outcomes["run"] == run].sort_values(difficulty)
+            _draw_run(panel, own[difficulty], own[work], missed, styles[run], place)
+        name_runs(panel, runs, context)
+        panel.text(
+            1,
+            missed,
+            "not within the budget ",
+            transform=panel.get_yaxis_transform(),
+            ha="right",
+            va="bottom",
+            fontsize=6,
+        )
+    for panel in axes.flat[len(groups) :]:
+        panel.remove()
+    axes[0, 0].set_ylim(top=2.2 * missed)
+    return figure, list(axes.flat[: len(groups)])
+
+
+def _draw_run(
+    panel: Axes, difficulty: "pd.Series[float]", work: "pd.Series[float]", missed: float, style: RunStyle, place: int
+) -> None:
+    # Runs that need the same work lie on each other; each is a little larger than the one drawn over it.
+    size = 7.5 - 0.9 * place
+    panel.plot(
+        difficulty,
+        work.fillna(missed),
+        color=style.color,
+        linestyle=style.linestyle,
+        marker=style.marker,
+        markersize=size,
+        markerfacecolor="none",
+    )

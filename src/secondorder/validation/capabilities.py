@@ -1,0 +1,97 @@
+"""Which run can train which problem: one step of each, on a few real samples.
+
+It is found by trying, so that it cannot differ from what the optimizers do: a step that an optimizer refuses ends with
+a CapabilityError, whose text is the reason.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+
+from secondorder import optim
+from secondorder.errors import CapabilityError, ResultError
+from secondorder.settings import settings_from
+from secondorder.training.batches import BatchOrder, DeviceSplit
+from secondorder.training.networks import build_problem
+from secondorder.training.objective import Objective
+from secondorder.training.randomness import stream_seed
+from secondorder.training.specification import RunSpecification
+from secondorder.training.work import Work
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What came of one step.
+
+    Attributes:
+        refusal: Why the optimizer refuses the problem; empty where it takes the step.
+        gradient_equivalents: Work of the step, in gradients over the same samples; NaN where it is refused.
+        seconds: Of the step, with the checks that a first step makes; NaN where it is refused.
+    """
+
+    refusal: str
+    gradient_equivalents: float
+    seconds: float
+
+
+def probe_capabilities(
+    specifications: Sequence[RunSpecification], trained: Sequence[str], training: DeviceSplit, samples: int
+) -> pd.DataFrame:
+    """Return one row per run of a problem.
+
+    Args:
+        specifications: The runs, all on one problem, those that the problem leaves out among them.
+        trained: Names of those that it trains.
+        training: The training split of the problem's dataset.
+        samples: Most samples of a step; fewer where a run's own batches are smaller.
+
+    Returns:
+        Columns problem, run, trained, samples, and those of :class:`Probed`.
+
+    Raises:
+        ResultError: A run that the problem trains refuses it.
+    """
+    rows: list[dict[str, Any]] = []
+    for specification in specifications:
+        used = min(samples, specification.batch_size)
+        probed = probe(specification, training, used)
+        if probed.refusal and specification.run in trained:
+            raise ResultError(
+                f"problems.{specification.problem}: trains the run {specification.run!r}, which refuses it: "
+                f"{probed.refusal}. Put the run into the problem's `without`"
+            )
+        names = {"problem": specification.problem, "run": specification.run}
+        rows.append({**names, "trained": specification.run in trained, "samples": used, **vars(probed)})
+    return pd.DataFrame(rows)
+
+
+def probe(specification: RunSpecification, training: DeviceSplit, samples: int) -> Probed:
+    """Take one step of a run, as the training of its first seed would with batches of ``samples``.
+
+    Args:
+        specification: The run.
+        training: The training split of its dataset.
+        samples: Samples of the step.
+    """
+    seed = specification.seeds[0]
+    problem = build_problem(specification)
+    module = optim.load(specification.optimizer)
+    work = Work(samples)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(seed, "initialisation"))
+        model = problem.network().train()
+        torch.manual_seed(stream_seed(seed, "training"))
+        inputs, targets = BatchOrder(training, samples, seed, problem.augmentation).next_batch()
+        settings = settings_from(module.Settings, specification.optimizer_settings)
+        optimizer = module.build([p for p in model.parameters() if p.requires_grad], settings)
+        objective = Objective(model, problem.loss, inputs, targets, work, problem.penalty)
+        started = time.perf_counter()
+        try:
+            optimizer.step(objective, 1.0)
+        except CapabilityError as error:
+            return Probed(" ".join(str(error).split()), float("nan"), float("nan"))
+    return Probed("", work.gradient_equivalents, time.perf_counter() - started)
