@@ -39,6 +39,7 @@ STATEFUL = {
         "newton_krylov",
         {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1, "krylov_steps": 3},
     ),
+    "hessian-free": ("hessian_free", {"krylov_steps": 3, "learning_rate": 0.5}),
 }
 NO_PENALTY = [{"variant": "per_sample"}, {"variant": "layerwise"}, {"variant": "joint_hessian", "largest_rank": 1000}]
 VARIANTS = {**{name: (name, {}) for name in optim.available()}, **STATEFUL}
