@@ -1,4 +1,4 @@
-"""Curvature of a loss: the exact stochastic Hessian in closed form, and products with Hessian and Gauss-Newton matrix."""
+"""Curvature of a loss: the exact stochastic Hessian in closed form, and products with Hessian and Gauss-Newton."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
