@@ -53,6 +53,7 @@ STATEFUL = {
         {"base": "sgd", "learning_rate": 0.02, "largest": 2, "krylov_steps": 6, "refresh": 3},
     ),
     "intermittent": ("intermittent", {"every": 3}),
+    "hessian-free": ("hessian_free", {"krylov_steps": 3, "learning_rate": 0.5}),
 }
 NO_PENALTY = [{"variant": "per_sample"}, {"variant": "layerwise"}, {"variant": "joint_hessian", "largest_rank": 1000}]
 VARIANTS = {**{name: (name, {}) for name in optim.available()}, **STATEFUL}

@@ -1,4 +1,4 @@
-"""Curvature of a loss: the exact stochastic Hessian in closed form, and products with a Hessian by five methods."""
+"""Curvature of a loss: the exact stochastic Hessian in closed form, and products with Hessian and Gauss-Newton."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from secondorder.curvature.adjustments import ADJUSTMENTS
     from secondorder.curvature.exact_hessian import Certificate, ExactHessian, PerSampleHessians
+    from secondorder.curvature.gauss_newton_products import GaussNewtonProducts
     from secondorder.curvature.hessian_vector_products import METHODS, HessianVectorProducts, hessian_vector_product
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "METHODS",
     "Certificate",
     "ExactHessian",
+    "GaussNewtonProducts",
     "HessianVectorProducts",
     "PerSampleHessians",
     "hessian_vector_product",
@@ -23,6 +25,7 @@ _MODULES = {
     "METHODS": "hessian_vector_products",
     "Certificate": "exact_hessian",
     "ExactHessian": "exact_hessian",
+    "GaussNewtonProducts": "gauss_newton_products",
     "HessianVectorProducts": "hessian_vector_products",
     "PerSampleHessians": "exact_hessian",
     "hessian_vector_product": "hessian_vector_products",

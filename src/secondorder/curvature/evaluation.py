@@ -63,10 +63,8 @@ class Evaluation:
         Raises:
             InputError: It is not a 0-dimensional tensor, or not finite.
         """
-        loss: torch.Tensor = self.loss_fn(self.model(self.inputs), self.targets)
-        if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
-            kind = f"of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else f"a {type(loss).__name__}"
-            raise InputError(f"the loss is {kind}; it must be a 0-dimensional tensor, such as a mean over the batch")
+        loss = self.loss_fn(self.model(self.inputs), self.targets)
+        check_scalar(loss)
         return loss
 
     def loss_and_gradient(self, *, create_graph: bool = False) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -99,6 +97,17 @@ class Evaluation:
         finally:
             for parameter, value in zip(self.parameters, kept, strict=True):
                 parameter.data = value
+
+
+def check_scalar(loss: torch.Tensor) -> None:
+    """Check the kind of a loss.
+
+    Raises:
+        InputError: It is not a 0-dimensional tensor.
+    """
+    if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
+        kind = f"of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else f"a {type(loss).__name__}"
+        raise InputError(f"the loss is {kind}; it must be a 0-dimensional tensor, such as a mean over the batch")
 
 
 def check_finite(loss: torch.Tensor) -> None:

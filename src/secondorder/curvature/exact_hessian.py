@@ -22,9 +22,10 @@ from secondorder.curvature.activation_hessian import (
 )
 from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
 from secondorder.curvature.coordinates import LayerCoordinates, curvature_in_coordinates
+from secondorder.curvature.gauss_newton_products import gauss_newton_product
 from secondorder.curvature.layers import Network, SameFunction, take_apart
 from secondorder.curvature.parameter_vectors import assembled, direct_part, layer_matrix
-from secondorder.curvature.products import double_backward, gauss_newton_product
+from secondorder.curvature.products import double_backward
 from secondorder.curvature.symmetric import symmetric_eigenvalues
 from secondorder.curvature.verification import check_samples_apart, check_size, rounding_of_a_product, suspicion
 from secondorder.errors import CapabilityError, ConfigurationError, InputError

@@ -1,4 +1,4 @@
-"""Products with the Hessian and with the Gauss-Newton matrix, from derivatives of the loss alone."""
+"""Products with the Hessian from derivatives of the loss alone, and vectors in the shapes of parameters."""
 
 from collections.abc import Callable, Sequence
 
@@ -44,38 +44,4 @@ def double_backward(
     if not inner.requires_grad:
         return torch.zeros_like(vector)
     products = torch.autograd.grad(inner, parameters, materialize_grads=True)
-    return parameters_to_vector([product.contiguous() for product in products])
-
-
-def gauss_newton_product(
-    outputs: Callable[[], torch.Tensor],
-    loss_of_outputs: Callable[[torch.Tensor], torch.Tensor],
-    parameters: Sequence[torch.Tensor],
-    vector: torch.Tensor,
-) -> torch.Tensor:
-    """Return G v = Jᵀ (∇²_z L) J v, J = ∂z/∂θ, with J v by differentiating Jᵀ w by w.
-
-    Source: Schraudolph 2002, section 3; the forward product by two backward passes as in Townsend 2017.
-
-    Args:
-        outputs: Evaluates z with a graph.
-        loss_of_outputs: Maps z to L.
-        parameters: θ; all require gradients.
-        vector: v, shape (P,), in the order of ``parameters_to_vector``.
-
-    Returns:
-        G v, shape (P,).
-    """
-    z = outputs()
-    weights = torch.zeros_like(z, requires_grad=True)
-    pulled = torch.autograd.grad(z, parameters, weights, create_graph=True, materialize_grads=True)
-    directions = split_like(vector, parameters)
-    inner = torch.stack([(p * d).sum() for p, d in zip(pulled, directions, strict=True)]).sum()
-    (moved,) = torch.autograd.grad(inner, weights)
-    leaf = z.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss_of_outputs(leaf), leaf, create_graph=True)
-    if not gradient.requires_grad:
-        return torch.zeros_like(vector)
-    (curved,) = torch.autograd.grad(gradient, leaf, moved)
-    products = torch.autograd.grad(z, parameters, curved, materialize_grads=True)
     return parameters_to_vector([product.contiguous() for product in products])

@@ -7,8 +7,8 @@ from torch import nn
 
 from secondorder.curvature.activation_hessian import LossFunction, explained_derivatives, output_hessian
 from secondorder.curvature.gauss_newton import OutputJacobian
+from secondorder.curvature.gauss_newton_products import gauss_newton_product
 from secondorder.curvature.layers import Network, is_out_of_memory
-from secondorder.curvature.products import gauss_newton_product
 from secondorder.errors import CapabilityError
 
 LARGEST_COUNT = 2**30

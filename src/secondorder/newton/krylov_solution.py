@@ -1,6 +1,6 @@
 """What an iteration in a Krylov space hands back: a direction, how good it is, and why the iteration ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -13,7 +13,7 @@ class KrylovEnd(IntEnum):
     """Why an iteration ended; its number is what a run records."""
 
     CONVERGED = 0
-    """The residual is below the tolerance."""
+    """The residual is below the tolerance, or whoever watched the iterates asked for no better one."""
     DISTURBED = 1
     """The curvature along a conjugate direction is negative, or noise."""
     CAPPED = 2
@@ -27,6 +27,31 @@ class KrylovEnd(IntEnum):
 
 
 @dataclass(frozen=True)
+class Iterate:
+    """A direction on the way, with tensors that the next one is written into.
+
+    Attributes:
+        number: i, the number of updates that made it.
+        direction: d, shape [P].
+        residual: r = −g − H d, shape [P].
+        gradient: g, shape [P].
+    """
+
+    number: int
+    direction: torch.Tensor
+    residual: torch.Tensor
+    gradient: torch.Tensor
+
+    def change(self) -> float:
+        """Return φ(d) = gᵀd + ½ dᵀHd = ½ dᵀ(g − r), the model's change with whatever damping H has."""
+        return float(self.direction @ self.gradient - self.direction @ self.residual) / 2
+
+
+Watch = Callable[[Iterate], bool]
+"""Sees each iterate, and says whether it is good enough to end with."""
+
+
+@dataclass(frozen=True)
 class KrylovSolution:
     """An approximate solution of H d = −g.
 
@@ -35,7 +60,8 @@ class KrylovSolution:
         residual: r = −g − H d, shape [P], so that H d = −g − r needs no further product.
         products: Products with H that were used.
         end: Why the iteration ended.
-        first_curvature: pᵀHp / ‖p‖² of the first conjugate direction, p = −g; NaN where there was none.
+        first_curvature: pᵀHp / ‖p‖² of the first conjugate direction, p = −g without a preconditioner and a start; NaN
+            where there was none.
         smallest_curvature: Smallest of all conjugate directions.
         largest_curvature: Largest of them.
     """
@@ -50,17 +76,25 @@ class KrylovSolution:
 
 
 def solution(
-    direction: torch.Tensor, residual: torch.Tensor, curvatures: Sequence[float], end: KrylovEnd
+    direction: torch.Tensor, residual: torch.Tensor, curvatures: Sequence[float], end: KrylovEnd, *, before: int = 0
 ) -> KrylovSolution:
-    """Return the solution with the first and the extremes of its curvatures, of which each took one product."""
+    """Return the solution with the first and the extremes of its curvatures, of which each took one product.
+
+    Args:
+        direction: d.
+        residual: r.
+        curvatures: Of the conjugate directions, in their order.
+        end: Why the iteration ended.
+        before: Products that were used before the first conjugate direction.
+    """
     known = curvatures or [float("nan")]
-    return KrylovSolution(direction, residual, len(curvatures), end, known[0], min(known), max(known))
+    return KrylovSolution(direction, residual, before + len(curvatures), end, known[0], min(known), max(known))
 
 
-def not_finite(gradient: torch.Tensor, curvatures: Sequence[float]) -> KrylovSolution:
+def not_finite(gradient: torch.Tensor, curvatures: Sequence[float], *, before: int = 0) -> KrylovSolution:
     """Return a direction of NaN: a step along it says by itself that numbers were lost."""
     nowhere = torch.full_like(gradient, torch.nan)
-    return solution(nowhere, nowhere, curvatures, KrylovEnd.NOT_FINITE)
+    return solution(nowhere, nowhere, curvatures, KrylovEnd.NOT_FINITE, before=before)
 
 
 def check_iteration(gradient: torch.Tensor, steps: int) -> None:

@@ -30,6 +30,8 @@ from secondorder.curvature.products import split_like
 from secondorder.curvature.symmetric import EIGEN_PRICE
 from secondorder.curvature.verification import check_jacobian, check_samples_apart
 from secondorder.errors import CapabilityError, ConfigurationError
+from secondorder.newton.levenberg_marquardt import next_damping, reduction_ratio
+from secondorder.newton.quadratic_model import rounding_of
 from secondorder.optim.objective_products import ObjectiveProducts, objective_products
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
@@ -38,7 +40,6 @@ from secondorder.training.objective import Objective
 Variant = Literal["per_sample", "layerwise", "joint_hessian", "joint_gauss_newton"]
 LARGEST_PER_SAMPLE_NUMBERS = 5e8
 LARGEST_GAUSS_NEWTON_ROWS = 20_000
-DAMPING_RANGE = (1e-8, 1e8)
 
 _ASSEMBLY_PRICE = 1.0
 """Multiplications of the second derivatives in orthonormal coordinates, over r³: at most one matrix product."""
@@ -301,14 +302,11 @@ class ExactNewton:
         self._move(step)
         after = before + step
         actual = float(objective.loss() - found.loss) + decay / 2 * float(after @ after - before @ before)
-        digits = 10 * torch.finfo(step.dtype).eps * abs(float(found.loss) + decay / 2 * float(before @ before))
-        if abs(predicted) <= digits and abs(actual) <= digits:
+        rounding = rounding_of(float(found.loss) + decay / 2 * float(before @ before), step.dtype)
+        ratio = reduction_ratio(actual, predicted, rounding)
+        if ratio is None:
             return {"decrease_ratio": float("nan")}
-        ratio = actual / predicted if predicted < 0 else float("-inf")
-        if ratio > 0.75 and self._damping > DAMPING_RANGE[0]:
-            self._damping *= 2 / 3
-        elif not ratio >= 0.25 and self._damping < DAMPING_RANGE[1]:
-            self._damping *= 3 / 2
+        self._damping = next_damping(self._damping, ratio)
         if not actual <= 0:
             for parameter, piece in zip(self._parameters, split_like(before, self._parameters), strict=True):
                 parameter.detach().copy_(piece)

@@ -1,15 +1,18 @@
-"""Products with the Hessian of a mini-batch objective, by a method of choice, with their work counted."""
+"""Products with the Hessian or the Gauss-Newton matrix of a mini-batch objective, with their work counted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch.nn.utils import parameters_to_vector
 
+from secondorder.curvature.fisher_diagonal import fisher_diagonal
+from secondorder.curvature.gauss_newton_products import GaussNewtonProducts
 from secondorder.curvature.hessian_vector_products import HessianVectorProducts, MethodName
 from secondorder.errors import InputError
 from secondorder.training.objective import Objective
-from secondorder.training.work import PRODUCT_PRICES
+from secondorder.training.work import GAUSS_NEWTON_PRICE, PRODUCT_PRICES
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,82 @@ def objective_products(
         CapabilityError: The method cannot represent the model; names the operation.
         InputError: The method takes no step, or not this one.
     """
+
+    def made(inputs: torch.Tensor, targets: torch.Tensor) -> HessianVectorProducts:
+        return HessianVectorProducts(
+            objective.model,
+            objective.loss_function,
+            inputs,
+            targets,
+            method,
+            step or None,
+            same_function=objective.same_function,
+            check=check,
+        )
+
+    return _around(objective, made, PRODUCT_PRICES[method], samples)
+
+
+@dataclass(frozen=True)
+class ObjectiveGaussNewton(ObjectiveProducts):
+    """The objective around one point with its Gauss-Newton matrix G, so that ``product`` is v ↦ G(θ) v.
+
+    Attributes:
+        squared_gradients: k ↦ the diagonal of the empirical Fisher matrix, shape [P], by k backward passes; see
+            :func:`~secondorder.curvature.fisher_diagonal.fisher_diagonal`. The penalty's Hessian is added.
+    """
+
+    squared_gradients: Callable[[int], torch.Tensor]
+
+
+def objective_gauss_newton(objective: Objective) -> ObjectiveGaussNewton:
+    """Return an objective's loss, gradient and products with its Gauss-Newton matrix; costs one gradient.
+
+    The penalty, whose Hessian is its own Gauss-Newton matrix, is part of all of them. What is not finite is treated as
+    :func:`objective_products` does.
+
+    Args:
+        objective: The mini-batch objective.
+
+    Raises:
+        CapabilityError: PyTorch cannot differentiate the model twice.
+        InputError: The model's outputs are no tensor.
+    """
+    kept: list[GaussNewtonProducts] = []
+
+    def made(inputs: torch.Tensor, targets: torch.Tensor) -> GaussNewtonProducts:
+        products = GaussNewtonProducts(
+            objective.model, objective.loss_function, inputs, targets, same_function=objective.same_function
+        )
+        kept.append(products)
+        return products
+
+    around = _around(objective, made, GAUSS_NEWTON_PRICE, samples=0)
+
+    def squared_gradients(passes: int) -> torch.Tensor:
+        if not kept:
+            return torch.full_like(around.gradient, torch.nan)
+        batch = len(objective.inputs)
+        for _ in range(passes):
+            objective.work.count_backward(batch)
+        signs = 2.0 * torch.randint(0, 2, (passes, batch), device=around.gradient.device) - 1.0
+        diagonal = fisher_diagonal(kept[0], signs.to(around.gradient))
+        return diagonal + _penalty(objective) if objective.penalty else diagonal
+
+    return ObjectiveGaussNewton(around.loss, around.gradient, around.product, squared_gradients)
+
+
+class _Products(Protocol):
+    loss: torch.Tensor
+    gradient: torch.Tensor
+
+    def __call__(self, vector: torch.Tensor) -> torch.Tensor: ...
+
+
+def _around(
+    objective: Objective, make: Callable[[torch.Tensor, torch.Tensor], _Products], price: float, samples: int
+) -> ObjectiveProducts:
+    """Return loss, gradient and products of the objective, from a maker of products without the penalty."""
     theta = parameters_to_vector(objective.parameters).detach()
     if not torch.isfinite(theta).all():
         return _diverged(objective.loss(), theta)
@@ -69,16 +148,7 @@ def objective_products(
     whole = loss_and_flat_gradient(objective) if used < batch else None
     objective.work.count_gradient(used)
     try:
-        products = HessianVectorProducts(
-            objective.model,
-            objective.loss_function,
-            objective.inputs[batch - used :],
-            objective.targets[batch - used :],
-            method,
-            step or None,
-            same_function=objective.same_function,
-            check=check,
-        )
+        products = make(objective.inputs[batch - used :], objective.targets[batch - used :])
     except InputError:
         # A loss without derivatives because it is not finite is an outcome of training, and no mistake of the caller.
         loss = objective.loss()
@@ -89,7 +159,7 @@ def objective_products(
     def product(vector: torch.Tensor) -> torch.Tensor:
         if not torch.isfinite(vector).all():
             return torch.full_like(vector, torch.nan)
-        objective.work.count_product(used, PRODUCT_PRICES[method])
+        objective.work.count_product(used, price)
         image = products(vector)
         return image if penalty is None else image + penalty * vector
 

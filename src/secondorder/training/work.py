@@ -11,6 +11,10 @@ and the backward pass two: a gradient is 3/3, and a loss alone 1/3. A Hessian-ve
 - `complex_step` 10/3: a complex product is four real ones. Four forward, four backward to the layer's input and two to
   its weight, of which only the imaginary part is wanted.
 
+A product with the Gauss-Newton matrix Jᵀ(∇²_z L)J costs 4/3: the forward pass of tangents has two matrix products per
+layer, and the backward pass of Jᵀ two. The graph that its products share is that of the gradient. One backward pass
+through such a graph costs 2/3.
+
 What can be used for all products at one point is one gradient, counted as such: it is the loss and the gradient there.
 What else a method computes (factorizations, eigenvalues, Gram matrices) is priced by its multiplications, relative to
 those of the gradient. They are conventions, fixed so that a budget means the same on every machine; what an evaluation
@@ -21,6 +25,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 LOSS_PRICE = 1 / 3
+BACKWARD_PRICE = 2 / 3
+GAUSS_NEWTON_PRICE = 4 / 3
 PRODUCT_PRICES = {
     "complex_step": 10 / 3,
     "r_operator": 2.0,
@@ -38,7 +44,7 @@ class Work:
         unit_samples: Samples in one gradient-equivalent, the problem's batch size.
         gradients: Gradient evaluations.
         losses: Loss evaluations without a gradient.
-        products: Hessian-vector products.
+        products: Products with the Hessian or the Gauss-Newton matrix.
         gradient_equivalents: All of them in gradient-equivalents.
     """
 
@@ -58,8 +64,12 @@ class Work:
         self.losses += 1
         self.gradient_equivalents += LOSS_PRICE * samples / self.unit_samples
 
+    def count_backward(self, samples: int) -> None:
+        """Add one backward pass over ``samples`` samples through a graph that is kept."""
+        self.gradient_equivalents += BACKWARD_PRICE * samples / self.unit_samples
+
     def count_product(self, samples: int, price: float) -> None:
-        """Add one Hessian-vector product over ``samples`` samples, for a price of ``PRODUCT_PRICES``."""
+        """Add one product with a curvature matrix over ``samples`` samples, for one of the prices above."""
         self.products += 1
         self.gradient_equivalents += price * samples / self.unit_samples
 
