@@ -10,10 +10,11 @@ from secondorder.training.objective import Objective
 
 
 def forward_multiplications(objective: Objective) -> float:
-    """Return the multiplications in matrix products and convolutions of a forward pass over one sample, at least 1.
+    """Return the multiplications in matrix products and convolutions of a forward pass over one sample.
 
     They are counted by PyTorch along one evaluation, which is no work of the method and is not counted as such. Fused
-    recurrent layers, which PyTorch does not look into, are taken apart for it.
+    recurrent layers, which PyTorch does not look into, are taken apart for it. A model without any has one for each
+    parameter.
 
     Args:
         objective: The mini-batch objective, evaluated before, so that BatchNorm has moved.
@@ -26,4 +27,4 @@ def forward_multiplications(objective: Objective) -> float:
                 objective.model(objective.inputs)
             operations = int(counter.get_total_flops())
     # A multiplication and an addition are two operations.
-    return max(operations / 2 / len(objective.inputs), 1.0)
+    return operations / 2 / len(objective.inputs) or float(sum(p.numel() for p in objective.parameters))

@@ -14,7 +14,7 @@ from torch.nn.utils import parameters_to_vector
 from secondorder.curvature.eigenbasis import Eigenbasis
 from secondorder.curvature.hessian_vector_products import MethodName
 from secondorder.curvature.lanczos import LanczosBasis, lanczos
-from secondorder.optim.multiplications import forward_multiplications
+from secondorder.optim.forward_multiplications import forward_multiplications
 from secondorder.optim.objective_products import loss_and_flat_gradient, objective_products
 from secondorder.training.objective import Objective
 
