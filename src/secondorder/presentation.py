@@ -1,11 +1,13 @@
 """What a figure or a table is told besides its numbers."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from secondorder.families import FamilyName
 
 if TYPE_CHECKING:
     from secondorder.configuration.models import Configuration
@@ -26,6 +28,11 @@ class Context:
         studies: The runs of each study, the run that the others vary first.
         study_labels: The name to show of each study.
         study: The study of a figure that is drawn for each study; None for others.
+        families: The family of methods of each run.
+        left_out: The runs that a problem leaves out, such as methods that cannot treat it, by problem.
+        conditions: By problem that has conditions, the names to show of it and of the problems of its conditions.
+        condition_references: By problem that has conditions, the one of these that the others are compared with.
+        transfers: By problem on which runs take settings that were tuned elsewhere, where these come from.
     """
 
     labels: Mapping[str, str]
@@ -38,6 +45,11 @@ class Context:
     studies: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     study_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     study: str | None = None
+    families: Mapping[str, FamilyName] = dataclasses.field(default_factory=dict)
+    left_out: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    conditions: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    condition_references: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    transfers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def main_runs(self) -> list[str]:
@@ -59,6 +71,7 @@ class Context:
 
 def context_of(configuration: "Configuration", problem: str | None = None, study: str | None = None) -> Context:
     """Return the context of a tier's figures and tables."""
+    varied = {name: configuration.condition_problems(name) for name in configuration.problems}
     return Context(
         labels={run: section.label or run for run, section in configuration.all_runs.items()},
         targets={name: section.target_accuracy for name, section in configuration.problems.items()},
@@ -70,7 +83,57 @@ def context_of(configuration: "Configuration", problem: str | None = None, study
         studies={name: [section.varies, *section.runs] for name, section in configuration.studies.items()},
         study_labels={name: section.label for name, section in configuration.studies.items()},
         study=study,
+        families={run: section.family for run, section in configuration.all_runs.items()},
+        left_out={name: section.without for name, section in configuration.problems.items() if section.without},
+        conditions={
+            problem: {
+                problem: section.condition_label,
+                **{made: section.conditions[name].label or name for name, made in varied[problem].items()},
+            }
+            for problem, section in configuration.problems.items()
+            if section.conditions
+        },
+        condition_references={
+            problem: varied[problem].get(section.condition_reference or "", problem)
+            for problem, section in configuration.problems.items()
+            if section.conditions
+        },
+        transfers={name: source for name in configuration.all_problems if (source := _transfer(configuration, name))},
     )
+
+
+def _transfer(configuration: "Configuration", problem: str) -> str:
+    """Return where the tuned settings of a problem's runs come from, if they were tuned elsewhere."""
+    section, base = configuration.all_problems[problem], configuration.base_problems.get(problem)
+    sources = set()
+    for run in configuration.all_runs:
+        tuned = configuration.tuned_for(problem, run)
+        if tuned is None or run in section.without or (section.runs is not None and run not in section.runs):
+            continue
+        own = run in configuration.tuned.get(problem, {})
+        named = tuned.problem or (None if own else base)
+        tier = None if tuned.tier == configuration.tier else f"tier {tuned.tier}"
+        sources.add(", ".join(filter(None, (tier, f"problem {named}" if named else None))))
+    return " and ".join(sorted(filter(None, sources)))
+
+
+def transfer_note(context: Context, problems: Iterable[str]) -> str:
+    """Return the sentence that results with settings tuned elsewhere must carry; empty when there are none.
+
+    Args:
+        context: Says where settings come from.
+        problems: The problems that are shown.
+    """
+    shown = list(dict.fromkeys(problems))
+    by_source: dict[str, list[str]] = {}
+    for problem in shown:
+        if problem in context.transfers:
+            by_source.setdefault(context.transfers[problem], []).append(problem)
+    sentences = []
+    for source, taking in by_source.items():
+        where = "" if len(taking) == len(shown) else f"On {', '.join(taking)}: "
+        sentences.append(f"{where}settings transferred from {source}.")
+    return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
 def data_note(seeds: pd.DataFrame) -> str:

@@ -53,7 +53,7 @@ DATA_CODE = module_digest(
     )
 )
 DATA_REGISTRY = data_files_digest([ROOT / "src" / "secondorder" / "data" / "registry.csv"])
-RUNS = [(problem, run) for problem in CONFIGURATION.problems for run in resolution.runs_of(CONFIGURATION, problem)]
+RUNS = [(problem, run) for problem in CONFIGURATION.all_problems for run in resolution.runs_of(CONFIGURATION, problem)]
 
 
 wildcard_constraints:
@@ -97,16 +97,31 @@ def table_path(name, problem):
     return aggregated([name], problem)[name]
 
 
-def table_paths(names, problem=None):
-    """Return the paths of tables by name: a problem's own, or those of all problems that there is one of."""
-    problems_of = {name: [problem] if problem else resolution.problems_with(CONFIGURATION, name) for name in names}
+def table_paths(names, listed=None):
+    """Return the paths of tables by name: of the listed problems, or of all problems that there is one of."""
+    problems_of = {name: listed or resolution.problems_with(CONFIGURATION, name) for name in names}
     # A table of the method is the same for all problems.
     return {name: list(dict.fromkeys(table_path(name, each) for each in problems_of[name])) for name in names}
 
 
-def exist(names, problem=None):
-    """Return whether there are such tables, of a problem or of any."""
-    available = [resolution.problems_with(CONFIGURATION, name) for name in names]
+def shown_problems(section, problem=None):
+    """Return the problems whose runs a figure or a table shows."""
+    if problem is None:
+        return resolution.problems_of(CONFIGURATION, section)
+    return resolution.conditions_of(CONFIGURATION, problem) if section.of_conditions else [problem]
+
+
+def section_paths(section, problem=None):
+    """Return the paths of the tables that a figure or a table reads, by name."""
+    whole = problem is None and not section.of_conditions
+    return table_paths(section.reads, None if whole else shown_problems(section, problem))
+
+
+def exist(section, problem=None):
+    """Return whether there are the tables that a figure or a table reads, of a problem or of any."""
+    available = [resolution.problems_with(CONFIGURATION, name) for name in section.reads]
+    if section.of_conditions:
+        available.append([each for each in CONFIGURATION.problems if resolution.conditions_of(CONFIGURATION, each)])
     return all(problem in listed if problem else listed for listed in available)
 
 
@@ -130,7 +145,9 @@ def subjects(section):
     """Return the problems and studies that a figure is drawn for; None where it is drawn for none in particular."""
     if section.per_study:
         return STUDIES
-    return [(problem, None) for problem in (CONFIGURATION.problems if section.per_problem else [None])]
+    if not section.per_problem:
+        return [(None, None)]
+    return [(problem, None) for problem in CONFIGURATION.problems]
 
 
 # Every figure by name, with its module and the problem and the study that it is drawn for.
@@ -138,14 +155,17 @@ FIGURES = {
     figure_name(kind, problem, study): (kind, problem, study)
     for kind, section in CONFIGURATION.figures.items()
     for problem, study in subjects(section)
-    if exist(section.reads, problem)
+    if exist(section, problem)
 }
 TABLES = [
-    name
-    for name, section in CONFIGURATION.tables.items()
-    if exist(section.reads) and (STUDIES or not section.of_studies)
+    name for name, section in CONFIGURATION.tables.items() if exist(section) and (STUDIES or not section.of_studies)
 ]
-TABLES_READ = sorted({read for name in TABLES for read in CONFIGURATION.tables[name].reads})
+# What the tables of the report read, together, and the problems that each one is of.
+TABLES_READ = {}
+for name in TABLES:
+    for read, paths in section_paths(CONFIGURATION.tables[name]).items():
+        TABLES_READ[read] = list(dict.fromkeys([*TABLES_READ.get(read, []), *paths]))
+TABLE_PROBLEMS = {name: shown_problems(CONFIGURATION.tables[name]) for name in TABLES}
 
 
 def figure_files(name):
@@ -166,7 +186,7 @@ REPORT_FILE = f"{RESULTS}/report.html"
 # Without a suffix. The files are sources, committed, and read as a layer of the tier's configuration.
 TUNED = f"config/tuned/{TIER}"
 SEARCHED = [
-    (problem, run) for problem in CONFIGURATION.problems for run in searching.searched_runs(CONFIGURATION, problem)
+    (problem, run) for problem in CONFIGURATION.all_problems for run in searching.searched_runs(CONFIGURATION, problem)
 ]
 TUNING_FILES = [f"{RESULTS}/tuning/trials.parquet", f"{TUNED}.yaml", f"{TUNED}.csv"] if SEARCHED else []
 
@@ -251,12 +271,12 @@ def problem_specifications(wildcards):
 
 def problem_target(wildcards):
     """Return the validation accuracy whose first crossing is the time to target."""
-    return CONFIGURATION.problems[wildcards.problem].target_accuracy
+    return CONFIGURATION.all_problems[wildcards.problem].target_accuracy
 
 
 def problem_target_loss(wildcards):
     """Return the training loss whose first crossing counts the updates; None for none."""
-    return CONFIGURATION.problems[wildcards.problem].target_loss
+    return CONFIGURATION.all_problems[wildcards.problem].target_loss
 
 
 def followed_runs(wildcards):
@@ -302,8 +322,7 @@ def figure_kind(wildcards):
 def figure_tables(wildcards):
     """Return the aggregated tables that a figure reads."""
     kind, problem, _ = FIGURES[wildcards.name]
-    reads = CONFIGURATION.figures[kind].reads
-    return table_paths(reads, problem)
+    return section_paths(CONFIGURATION.figures[kind], problem)
 
 
 def figure_context(wildcards):
@@ -323,7 +342,12 @@ def figure_code(wildcards):
 
 def table_tables(wildcards):
     """Return the aggregated tables that a table reads."""
-    return table_paths(CONFIGURATION.tables[wildcards.name].reads)
+    return section_paths(CONFIGURATION.tables[wildcards.name])
+
+
+def table_problems(wildcards):
+    """Return the problems whose runs a table shows."""
+    return TABLE_PROBLEMS[wildcards.name]
 
 
 def table_code(wildcards):

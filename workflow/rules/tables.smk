@@ -13,6 +13,7 @@ rule write_table:
         "../../environment.yml"
     params:
         context=presentation_context(),
+        problems=table_problems,
         code=table_code,
     script:
         "../scripts/write_table.py"
