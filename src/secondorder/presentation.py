@@ -1,12 +1,13 @@
 """What a figure or a table is told besides its numbers."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from secondorder.families import FamilyName
 from secondorder.metric import MetricDescription
 
 
@@ -26,6 +27,11 @@ class Context:
         study_labels: The name to show of each study.
         study: The study of a figure that is drawn for each study; None for others.
         metrics: What networks are judged by, in plain values, by problem.
+        families: The family of methods of each run.
+        left_out: The runs that a problem leaves out, such as methods that cannot treat it, by problem.
+        conditions: By problem that has conditions, the names to show of it and of the problems of its conditions.
+        condition_references: By problem that has conditions, the one of these that the others are compared with.
+        transfers: By problem on which runs take settings that were tuned elsewhere, where these come from.
     """
 
     labels: Mapping[str, str]
@@ -39,6 +45,11 @@ class Context:
     study_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     study: str | None = None
     metrics: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    families: Mapping[str, FamilyName] = dataclasses.field(default_factory=dict)
+    left_out: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    conditions: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    condition_references: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    transfers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def metric(self, problem: str) -> MetricDescription:
         """Return what networks are judged by on a problem."""
@@ -60,6 +71,25 @@ class Context:
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values, from which ``Context(**values)`` makes it again."""
         return dataclasses.asdict(self)
+
+
+def transfer_note(context: Context, problems: Iterable[str]) -> str:
+    """Return the sentence that results with settings tuned elsewhere must carry; empty when there are none.
+
+    Args:
+        context: Says where settings come from.
+        problems: The problems that are shown.
+    """
+    shown = list(dict.fromkeys(problems))
+    by_source: dict[str, list[str]] = {}
+    for problem in shown:
+        if problem in context.transfers:
+            by_source.setdefault(context.transfers[problem], []).append(problem)
+    sentences = []
+    for source, taking in by_source.items():
+        where = "" if len(taking) == len(shown) else f"On {', '.join(taking)}: "
+        sentences.append(f"{where}settings transferred from {source}.")
+    return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
 def data_note(seeds: pd.DataFrame) -> str:

@@ -84,7 +84,7 @@ def test_tier_that_is_based_on_a_tuned_one_takes_its_values(folder, overrides):
 
 def test_tier_that_is_not_based_on_it_does_not(folder):
     tune(folder, "smoke", sgd=SETTINGS)
-    assert rate(folder, tier="reduced") != 0.123
+    assert rate(folder, tier="reduced", tuning={"transfer": None}) != 0.123
 
 
 @pytest.mark.parametrize("overrides", [{"tier": "child"}, {"tier": "child", "based_on": "smoke"}], ids=str)

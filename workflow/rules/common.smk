@@ -55,7 +55,7 @@ DATA_CODE = module_digest(
     )
 )
 DATA_REGISTRY = data_files_digest([ROOT / "src" / "secondorder" / "data" / "registry.csv"])
-RUNS = [(problem, run) for problem in CONFIGURATION.problems for run in resolution.runs_of(CONFIGURATION, problem)]
+RUNS = [(problem, run) for problem in CONFIGURATION.all_problems for run in resolution.runs_of(CONFIGURATION, problem)]
 
 
 wildcard_constraints:
@@ -103,16 +103,31 @@ def table_path(name, problem):
     return aggregated([name], problem)[name]
 
 
-def table_paths(names, problem=None):
-    """Return the paths of tables by name: a problem's own, or those of all problems that there is one of."""
-    problems_of = {name: [problem] if problem else resolution.problems_with(CONFIGURATION, name) for name in names}
+def table_paths(names, listed=None):
+    """Return the paths of tables by name: of the listed problems, or of all problems that there is one of."""
+    problems_of = {name: listed or resolution.problems_with(CONFIGURATION, name) for name in names}
     # A table of the method or of analytic functions is the same for all problems.
     return {name: list(dict.fromkeys(table_path(name, each) for each in problems_of[name])) for name in names}
 
 
-def exist(names, problem=None):
-    """Return whether there are such tables, of a problem or of any."""
-    available = [resolution.problems_with(CONFIGURATION, name) for name in names]
+def shown_problems(section, problem=None):
+    """Return the problems whose runs a figure or a table shows."""
+    if problem is None:
+        return resolution.problems_of(CONFIGURATION, section)
+    return resolution.conditions_of(CONFIGURATION, problem) if section.of_conditions else [problem]
+
+
+def section_paths(section, problem=None):
+    """Return the paths of the tables that a figure or a table reads, by name."""
+    whole = problem is None and not section.of_conditions
+    return table_paths(section.reads, None if whole else shown_problems(section, problem))
+
+
+def exist(section, problem=None):
+    """Return whether there are the tables that a figure or a table reads, of a problem or of any."""
+    available = [resolution.problems_with(CONFIGURATION, name) for name in section.reads]
+    if section.of_conditions:
+        available.append([each for each in CONFIGURATION.problems if resolution.conditions_of(CONFIGURATION, each)])
     return all(problem in listed if problem else listed for listed in available)
 
 
@@ -136,7 +151,9 @@ def subjects(section):
     """Return the problems and studies that a figure is drawn for; None where it is drawn for none in particular."""
     if section.per_study:
         return STUDIES
-    return [(problem, None) for problem in (CONFIGURATION.problems if section.per_problem else [None])]
+    if not section.per_problem:
+        return [(None, None)]
+    return [(problem, None) for problem in CONFIGURATION.problems]
 
 
 # Every figure by name, with its module and the problem and the study that it is drawn for.
@@ -144,14 +161,17 @@ FIGURES = {
     figure_name(kind, problem, study): (kind, problem, study)
     for kind, section in CONFIGURATION.figures.items()
     for problem, study in subjects(section)
-    if exist(section.reads, problem)
+    if exist(section, problem)
 }
 TABLES = [
-    name
-    for name, section in CONFIGURATION.tables.items()
-    if exist(section.reads) and (STUDIES or not section.of_studies)
+    name for name, section in CONFIGURATION.tables.items() if exist(section) and (STUDIES or not section.of_studies)
 ]
-TABLES_READ = sorted({read for name in TABLES for read in CONFIGURATION.tables[name].reads})
+# What the tables of the report read, together, and the problems that each one is of.
+TABLES_READ = {}
+for name in TABLES:
+    for read, paths in section_paths(CONFIGURATION.tables[name]).items():
+        TABLES_READ[read] = list(dict.fromkeys([*TABLES_READ.get(read, []), *paths]))
+TABLE_PROBLEMS = {name: shown_problems(CONFIGURATION.tables[name]) for name in TABLES}
 
 
 def figure_files(name):
@@ -196,7 +216,7 @@ REPORT_FILE = f"{RESULTS}/report.html"
 # Without a suffix. The files are sources, committed, and read as a layer of the tier's configuration.
 TUNED = f"config/tuned/{TIER}"
 SEARCHED = [
-    (problem, run) for problem in CONFIGURATION.problems for run in searching.searched_runs(CONFIGURATION, problem)
+    (problem, run) for problem in CONFIGURATION.all_problems for run in searching.searched_runs(CONFIGURATION, problem)
 ]
 TUNING_FILES = [f"{RESULTS}/tuning/trials.parquet", f"{TUNED}.yaml", f"{TUNED}.csv"] if SEARCHED else []
 
@@ -328,7 +348,7 @@ def problem_specifications(wildcards):
 
 def problem_target(wildcards):
     """Return the value of the validation metric whose first crossing is the time to target."""
-    return CONFIGURATION.problems[wildcards.problem].target_metric
+    return CONFIGURATION.all_problems[wildcards.problem].target_metric
 
 
 def problem_metric(wildcards):
@@ -338,7 +358,7 @@ def problem_metric(wildcards):
 
 def problem_target_loss(wildcards):
     """Return the training loss whose first crossing counts the updates; None for none."""
-    return CONFIGURATION.problems[wildcards.problem].target_loss
+    return CONFIGURATION.all_problems[wildcards.problem].target_loss
 
 
 def followed_runs(wildcards):
@@ -384,7 +404,7 @@ def figure_module_digest(kind):
 def figure_reads(name):
     """Return the paths of the tables that a figure reads, by name."""
     kind, problem, _ = FIGURES[name]
-    return table_paths(CONFIGURATION.figures[kind].reads, problem)
+    return section_paths(CONFIGURATION.figures[kind], problem)
 
 
 def figure_batch_tables(batch):
@@ -412,7 +432,7 @@ def figure_batch_code(batch):
 
 def table_reads(name):
     """Return the paths of the aggregated tables that a table reads, by name."""
-    return table_paths(CONFIGURATION.tables[name].reads)
+    return section_paths(CONFIGURATION.tables[name])
 
 
 def table_batch_tables(batch):
@@ -421,8 +441,16 @@ def table_batch_tables(batch):
 
 
 def table_batch(batch):
-    """Return what a job is told of each of its tables: module, tables it reads and where to write it."""
-    return [{"name": name, "tables": table_reads(name), "targets": table_files(name)} for name in batch.members]
+    """Return what a job is told of each of its tables: module, problems it shows, tables it reads, where to write it."""
+    return [
+        {
+            "name": name,
+            "problems": TABLE_PROBLEMS[name],
+            "tables": table_reads(name),
+            "targets": table_files(name),
+        }
+        for name in batch.members
+    ]
 
 
 def table_batch_code(batch):

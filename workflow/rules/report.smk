@@ -1,6 +1,6 @@
 rule render_report:
     input:
-        **table_paths(TABLES_READ),
+        **TABLES_READ,
         figures=[f"figures/{TIER}/{name}.png" for name in FIGURES],
         tables=TABLE_FILES,
         manifests=[f"{run_folder(problem, run)}/{MANIFEST}" for problem, run in RUNS],
@@ -14,10 +14,13 @@ rule render_report:
         "../../environment.yml"
     params:
         configuration=CONFIGURATION.model_dump(mode="json"),
-        figures={name: [kind, presentation_context(*subject)] for name, (kind, *subject) in FIGURES.items()},
+        figures={
+            name: [kind, presentation_context(problem, study), shown_problems(CONFIGURATION.figures[kind], problem)]
+            for name, (kind, problem, study) in FIGURES.items()
+        },
         context=presentation_context(),
-        reads=TABLES_READ,
-        tables=TABLES,
+        reads=list(TABLES_READ),
+        tables=TABLE_PROBLEMS,
         code=[
             code_digest("secondorder.report.rendering", *(f"{tables.__name__}.{name}" for name in TABLES)),
             [figure_module_digest(kind) for kind, *_ in FIGURES.values()],

@@ -6,20 +6,33 @@ from secondorder import plotting, tables
 from secondorder.configuration.models import Configuration
 from secondorder.files import write_text
 from secondorder.job import job
-from secondorder.presentation import Context
+from secondorder.presentation import Context, transfer_note
 from secondorder.provenance.manifest import read_manifest
 from secondorder.report.rendering import ReportFigure, render_report
-from secondorder.statistics.aggregation import read_aggregated
+from secondorder.statistics.aggregation import of_problems, read_aggregated
+from secondorder.tables.table import with_note
+
+
+def _caption(kind: str, context: Context, problems: list[str]) -> str:
+    return f"{plotting.load(kind).caption(context)} {transfer_note(context, problems)}".strip()
+
 
 with job(snakemake.log[0]):
     configuration = Configuration.model_validate(snakemake.params.configuration)
     figures = [
-        ReportFigure(name, Path(png), plotting.load(kind).caption(Context(**context)))
-        for png, (name, (kind, context)) in zip(snakemake.input.figures, snakemake.params.figures.items(), strict=True)
+        ReportFigure(name, Path(png), _caption(kind, Context(**context), problems))
+        for png, (name, (kind, context, problems)) in zip(
+            snakemake.input.figures, snakemake.params.figures.items(), strict=True
+        )
     ]
     aggregated = read_aggregated({name: snakemake.input[name] for name in snakemake.params.reads})
     context = Context(**snakemake.params.context)
-    built = {name: tables.load(name).build(aggregated, context) for name in snakemake.params.tables}
+    built = {
+        name: with_note(
+            tables.load(name).build(of_problems(aggregated, problems), context), transfer_note(context, problems)
+        )
+        for name, problems in snakemake.params.tables.items()
+    }
     manifests = [read_manifest(Path(path)) for path in snakemake.input.manifests]
     page = render_report(configuration, figures, built, manifests, context)
     write_text(Path(snakemake.output.page), page)

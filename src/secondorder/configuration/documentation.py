@@ -40,6 +40,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`studies.<study>.runs.<run>`", models.VariantSection),
     ("`problems.<problem>`", models.ProblemSection),
     ("`problems.<problem>.overrides.<run>`", models.OverrideSection),
+    ("`problems.<problem>.conditions.<condition>`", models.ConditionSection),
     ("`curvature`", models.CurvatureSection),
     ("`curvature.exact_hessian`", models.ExactHessianSection),
     ("`curvature.growth`", models.GrowthSection),

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.landscapes import check_landscapes
-from secondorder.configuration.models import Configuration, TunedFile
+from secondorder.configuration.models import Configuration, TunedFile, condition_problem
 from secondorder.configuration.resolution import check_names_and_settings
 from secondorder.configuration.searching import check_searches
 from secondorder.errors import ConfigurationError
@@ -24,8 +24,9 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
     """Return the checked configuration: ``defaults.yaml``, then the tier's file, then ``overrides``.
 
     Later values replace earlier ones key by key; null takes a key away, back to its default. Over the file of each tier
-    lie the settings that were tuned in it, ``tuned/<tier>.yaml``, where there are any. What lies over those and gives a
-    setting, for the run or for the run on the problem, goes before the tuned one.
+    lie the settings that were tuned in it, ``tuned/<tier>.yaml``, where there are any, and otherwise those of the tier
+    that its ``tuning.transfer`` names. What lies over those and gives a setting, for the run or for the run on the
+    problem, goes before the tuned one.
 
     Args:
         overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's
@@ -48,24 +49,51 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
         key, name = "based_on", tier.get("based_on")
     merged = read_yaml(folder / DEFAULTS_FILE)
     for tier_name, layer in reversed(tiers.items()):
-        merged = _with_tuned(_laid_over(merged, layer), folder, tier_name)
+        merged = _laid_over(merged, layer)
+        given = _at(overrides if "transfer" in _at(overrides, "tuning") else layer, "tuning")
+        merged = _with_tuned(merged, folder, tier_name, given)
     if (named := overrides.get("tier")) not in list(tiers):
-        merged = _with_tuned(merged, folder, named)
+        merged = _with_tuned(merged, folder, named, _at(overrides, "tuning"))
     return check_configuration(_laid_over(merged, overrides))
 
 
-def _with_tuned(values: Mapping[str, Any], folder: Path, tier: Any) -> dict[str, Any]:
-    """Return the configuration with what was tuned in a tier, each run's as a whole."""
+def _with_tuned(values: Mapping[str, Any], folder: Path, tier: Any, tuning: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the configuration with what was tuned in a tier, or what it takes from another, each run's as a whole."""
+    tuned_in = sorted((folder / TUNED_FOLDER).glob("*.yaml"))
     path = folder / TUNED_FOLDER / f"{tier}.yaml"
-    if path not in (folder / TUNED_FOLDER).glob("*.yaml"):
+    if path in tuned_in:
+        return _with_tuned_file(values, path)
+    source = tuning.get("transfer")
+    if source is None:
         return dict(values)
+    path = folder / TUNED_FOLDER / f"{source}.yaml"
+    if path not in tuned_in:
+        raise unknown_name("tuning.transfer", "tuned tier", str(source), [known.stem for known in tuned_in])
+    return _with_tuned_file(values, path, _mapping(tuning.get("transfer_problems")))
+
+
+def _with_tuned_file(
+    values: Mapping[str, Any], path: Path, transferred: Mapping[Any, Any] | None = None
+) -> dict[str, Any]:
+    """Return the configuration with a file of tuned settings over its own.
+
+    Args:
+        values: The configuration.
+        path: The file.
+        transferred: Where settings go to other problems, the problem they come from by the one that takes them.
+    """
     read = read_yaml(path)
     try:
         TunedFile.model_validate(read)
     except ValidationError as error:
         raise ConfigurationError(f"{path}: {explain(error, TunedFile)}") from None
     tuned = dict(_mapping(values.get("tuned")))
-    for problem, runs in read["tuned"].items():
+    taken: dict[Any, Any] = dict(read["tuned"])
+    for problem, source in (transferred or {}).items():
+        if str(source) not in read["tuned"]:
+            raise unknown_name(f"tuning.transfer_problems.{problem}", "tuned problem", str(source), read["tuned"])
+        taken[problem] = {run: {**section, "problem": source} for run, section in read["tuned"][source].items()}
+    for problem, runs in taken.items():
         tuned[problem] = {**_mapping(tuned.get(problem)), **runs}
     return {**values, "tuned": tuned}
 
@@ -107,7 +135,8 @@ def _not_replaced(values: Mapping[str, Any], layer: Mapping[str, Any], problem: 
     if not isinstance(tuned, Mapping) or not isinstance(tuned.get("settings"), Mapping):
         return tuned
     section = _at(layer, "runs", run)
-    given = {*_at(section, "settings"), *_at(layer, "problems", problem, "overrides", run, "settings")}
+    overridden = _at(layer, "problems", _varied_problem(values, problem), "overrides", run, "settings")
+    given = {*_at(section, "settings"), *overridden}
     for study in _at(layer, "studies"):
         given |= {*_at(layer, "studies", study, "runs", run, "settings")}
     settings = {name: value for name, value in tuned["settings"].items() if name not in given}
@@ -115,6 +144,14 @@ def _not_replaced(values: Mapping[str, Any], layer: Mapping[str, Any], problem: 
     if not settings or section.get("optimizer", optimizer) != optimizer:
         return None
     return {**tuned, "settings": settings}
+
+
+def _varied_problem(values: Mapping[str, Any], problem: Any) -> Any:
+    """Return the problem that a problem of a condition varies, and any other problem itself."""
+    for base in _at(values, "problems"):
+        if any(problem == condition_problem(base, name) for name in _at(values, "problems", base, "conditions")):
+            return base
+    return problem
 
 
 def _at(values: Any, *keys: Any) -> Mapping[Any, Any]:

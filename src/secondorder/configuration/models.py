@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from secondorder.families import FamilyName
 from secondorder.training.schedules import ScheduleName
 from secondorder.tuning.search import ScaleName
 
@@ -70,6 +71,14 @@ class TuningSection(Section):
         le=LARGEST_SEED,
         description="Seed that every trial is trained with; none of `seeds`, with which results are then measured.",
     )
+    transfer: Name | None = Field(
+        None,
+        description="Tier whose tuned settings the searched runs of a tier take that has no `config/tuned/<tier>.yaml` "
+        "of its own, each on the problem of the same name. Whatever shows such a run says so.",
+    )
+    transfer_problems: dict[Name, Name] = Field(
+        {}, description="Problem of that tier whose settings a problem takes in place of those of its own name."
+    )
 
 
 class RangeSection(Section):
@@ -87,6 +96,9 @@ class TunedSection(Section):
 
     settings: SettingValues = Field(description="Replace the settings of the same names.")
     tier: Name = Field(description="Tier in which the trials were made.")
+    problem: Name | None = Field(
+        None, description="Problem on which the trials were made, where it has another name than this one."
+    )
     trials: int = Field(ge=1, description="Number of trials.")
     search: dict[str, RangeSection] = Field(description="Values that were searched, by setting.")
     at_edge: list[str] = Field(
@@ -115,6 +127,9 @@ class RunSection(Section):
 
     optimizer: Name = Field(description="Module under `secondorder.optim`.")
     label: str | None = Field(None, description="Name in figures; the run's own name when absent.")
+    family: FamilyName = Field(
+        "other", description="Family of methods: its members share a colour, and a row of the training curves."
+    )
     batch_size: int | None = Field(None, ge=1, description="Samples in a mini-batch; the problem's when absent.")
     schedule: ScheduleSection = Field(ScheduleSection(), description="Learning-rate schedule.")
     settings: SettingValues = Field({}, description="The optimizer's settings, listed below by optimizer.")
@@ -152,6 +167,13 @@ class OverrideSection(Section):
     batch_size: int | None = Field(None, ge=1, description="Replaces the run's batch size.")
     schedule: ScheduleSection | None = Field(None, description="Replaces the run's schedule.")
     settings: SettingValues = Field({}, description="Replace the settings of the same names.")
+
+
+class ConditionSection(Section):
+    """What a condition changes in its problem. It makes a problem of its own, named `<problem>_<condition>`."""
+
+    label: str | None = Field(None, description="Name in figures; the condition's own name when absent.")
+    settings: SettingValues = Field({}, description="Replace the problem's settings of the same names.")
 
 
 class ProblemSection(Section):
@@ -196,6 +218,28 @@ class ProblemSection(Section):
         "Hessian takes much longer.",
     )
     overrides: dict[Name, OverrideSection] = Field({}, description="What this problem changes in single runs.")
+    conditions: dict[Name, ConditionSection] = Field(
+        {},
+        description="Variants of the problem by name, for figures and tables of conditions; no other shows them. Each "
+        "has the problem's dataset, batch size, budget, target and overrides.",
+    )
+    condition_runs: list[Name] | None = Field(
+        None,
+        min_length=1,
+        description="Runs to train under every condition, of those that the problem trains; all but those of its "
+        "studies when absent.",
+    )
+    condition_label: str = Field("As configured", description="Name of the problem itself among its conditions.")
+    condition_reference: Name | None = Field(
+        None,
+        description="Condition whose ranking of the runs those of the others are compared with; the problem itself "
+        "when absent.",
+    )
+    tune_conditions: bool = Field(
+        False,
+        description="Tune the runs under each condition too. Otherwise they take the settings that were tuned on the "
+        "problem, and figures and tables say so.",
+    )
 
 
 class ExactHessianSection(Section):
@@ -360,6 +404,7 @@ class FigureSection(Section):
     per_study: bool = Field(
         False, description="Draw one for each study on each problem, named `<figure>_<problem>_<study>`."
     )
+    of_conditions: bool = Field(False, description="Draw it of the problems that have conditions, and of these.")
 
 
 class TableSection(Section):
@@ -369,6 +414,7 @@ class TableSection(Section):
         min_length=1, description="Aggregated tables that it reads, or tables of the curvature stage."
     )
     of_studies: bool = Field(False, description="Write it only where a problem makes a study.")
+    of_conditions: bool = Field(False, description="Write it of the problems that have conditions, and of these.")
 
 
 class Configuration(Section):
@@ -463,6 +509,32 @@ class Configuration(Section):
         }
         return {**self.runs, **variants}
 
+    @cached_property
+    def all_problems(self) -> dict[str, ProblemSection]:
+        """All problems by name, their conditions after them."""
+        conditions = {
+            made: under_condition(problem, section, section.conditions[name])
+            for problem, section in self.problems.items()
+            for name, made in self.condition_problems(problem).items()
+        }
+        return {**self.problems, **conditions}
+
+    @cached_property
+    def base_problems(self) -> dict[str, str]:
+        """The problem that each problem of a condition varies."""
+        return {made: problem for problem in self.problems for made in self.condition_problems(problem).values()}
+
+    def condition_problems(self, problem: str) -> dict[str, str]:
+        """Return the problems that the conditions of a problem make of it, by condition."""
+        return {name: condition_problem(problem, name) for name in self.problems[problem].conditions}
+
+    def tuned_for(self, problem: str, run: str) -> TunedSection | None:
+        """Return what was tuned for a run on a problem; under a condition that was not tuned, what was without it."""
+        own = self.tuned.get(problem, {}).get(run)
+        if own is not None or problem not in self.base_problems:
+            return own
+        return self.tuned.get(self.base_problems[problem], {}).get(run)
+
     @property
     def seed_list(self) -> list[int]:
         """The seeds, written out."""
@@ -478,5 +550,27 @@ def varied(run: RunSection, variant: VariantSection) -> RunSection:
             "settings": {**run.settings, **variant.settings},
             "search": {name: given for name, given in run.search.items() if name not in variant.settings}
             | variant.search,
+        }
+    )
+
+
+def condition_problem(problem: str, condition: str) -> str:
+    """Return the name of the problem that a condition makes of a problem."""
+    return f"{problem}_{condition}"
+
+
+def under_condition(problem: str, section: ProblemSection, condition: ConditionSection) -> ProblemSection:
+    """Return a problem under a condition: with the settings that it changes, and without studies and curvature."""
+    runs, trained = section.condition_runs, section.runs
+    if runs is not None and trained is not None:
+        runs = [run for run in runs if run in trained]
+    return section.model_copy(
+        update={
+            "module": section.module or problem,
+            "settings": {**section.settings, **condition.settings},
+            "runs": trained if runs is None else runs,
+            "studies": [],
+            "curvature": [],
+            "conditions": {},
         }
     )

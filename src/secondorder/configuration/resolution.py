@@ -27,7 +27,7 @@ def runs_of(configuration: Configuration, problem: str) -> list[str]:
 
     They are the problem's own choice of ``runs``, and then those of its studies.
     """
-    section = configuration.problems[problem]
+    section = configuration.all_problems[problem]
     variants = [run for study in studies_of(configuration, problem) for run in configuration.studies[study].runs]
     return _main_runs_of(configuration, problem) + [run for run in variants if run not in section.without]
 
@@ -35,24 +35,30 @@ def runs_of(configuration: Configuration, problem: str) -> list[str]:
 def studies_of(configuration: Configuration, problem: str) -> list[str]:
     """Return the studies that are made on a problem: those it lists, if it trains the run that they vary."""
     trained = _main_runs_of(configuration, problem)
-    listed = configuration.problems[problem].studies
+    listed = configuration.all_problems[problem].studies
     return [name for name, study in configuration.studies.items() if name in listed and study.varies in trained]
 
 
 def _main_runs_of(configuration: Configuration, problem: str) -> list[str]:
-    section = configuration.problems[problem]
+    section = configuration.all_problems[problem]
     chosen = configuration.runs if section.runs is None else section.runs
     return [run for run in configuration.runs if run in chosen and run not in section.without]
 
 
+def conditions_of(configuration: Configuration, problem: str) -> list[str]:
+    """Return a problem and the problems that its conditions make of it; nothing where it has none."""
+    made = configuration.condition_problems(problem).values()
+    return [problem, *made] if made else []
+
+
 def module_of(configuration: Configuration, problem: str) -> str:
     """Return the module under ``secondorder.problems`` of a configured problem."""
-    return configuration.problems[problem].module or problem
+    return configuration.all_problems[problem].module or problem
 
 
 def dataset_of(configuration: Configuration, problem: str) -> str:
     """Return the dataset of a configured problem."""
-    section = configuration.problems[problem]
+    section = configuration.all_problems[problem]
     default: str = problems.load(module_of(configuration, problem)).DATASETS[0]
     return section.dataset or default
 
@@ -74,6 +80,18 @@ def datasets_of(configuration: Configuration) -> list[str]:
     of_problems = {dataset_of(configuration, problem) for problem in configuration.problems}
     of_curvature = {configuration.curvature.dataset} if reads_of(configuration) & set(OF_METHOD) else set()
     return sorted(of_problems | of_curvature)
+
+
+def problems_of(configuration: Configuration, section: FigureSection | TableSection) -> list[str]:
+    """Return the problems whose runs a figure or a table of all problems shows.
+
+    They are all problems, or those with conditions and their conditions; none where it shows the method alone.
+    """
+    if set(section.reads) <= set(OF_METHOD):
+        return []
+    if not section.of_conditions:
+        return list(configuration.problems)
+    return [name for problem in configuration.problems for name in conditions_of(configuration, problem)]
 
 
 def reads_of(configuration: Configuration) -> set[str]:
@@ -123,8 +141,8 @@ def run_specification(configuration: Configuration, problem: str, run: str) -> R
     Raises:
         ConfigurationError: There is no such problem, or it does not train the run.
     """
-    if problem not in configuration.problems:
-        raise unknown_name("problems", "problem", problem, configuration.problems)
+    if problem not in configuration.all_problems:
+        raise unknown_name("problems", "problem", problem, configuration.all_problems)
     if run not in runs_of(configuration, problem):
         raise unknown_name(f"problems.{problem}.runs", "run", run, runs_of(configuration, problem))
     return _specification(configuration, problem, run)
@@ -136,7 +154,7 @@ def probed_specifications(configuration: Configuration, problem: str) -> list[Ru
 
 
 def _specification(configuration: Configuration, problem: str, run: str) -> RunSpecification:
-    section = configuration.problems[problem]
+    section = configuration.all_problems[problem]
     chosen = configuration.all_runs[run]
     override = section.overrides.get(run)
     schedule = (override.schedule if override else None) or chosen.schedule
@@ -179,6 +197,8 @@ def check_names_and_settings(configuration: Configuration) -> None:
     _check_renderings("table", configuration.tables, tables.available())
     for problem in configuration.problems:
         _check_problem(configuration, problem)
+    for problem in configuration.problems:
+        _check_conditions(configuration, problem)
     _check_curvature(configuration)
 
 
@@ -191,6 +211,32 @@ def _check_studies(configuration: Configuration) -> None:
             if run in named:
                 raise ConfigurationError(f"studies.{name}.runs.{run}: there is such a run already; choose another name")
             named.add(run)
+
+
+def _check_conditions(configuration: Configuration, problem: str) -> None:
+    section, key = configuration.problems[problem], f"problems.{problem}"
+    for run in section.condition_runs or []:
+        if run not in configuration.runs:
+            raise unknown_name(f"{key}.condition_runs", "run", run, configuration.runs)
+    reference = section.condition_reference
+    if reference is not None and reference not in section.conditions:
+        raise unknown_name(f"{key}.condition_reference", "condition", reference, section.conditions)
+    declared = problems.load(module_of(configuration, problem)).Settings
+    for condition, changed in section.conditions.items():
+        if (name := configuration.condition_problems(problem)[condition]) in configuration.problems:
+            raise ConfigurationError(
+                f"{key}.conditions.{condition}: makes the problem {name!r}, which there is already; choose another name"
+            )
+        resolve_settings(
+            declared,
+            {**section.settings, **changed.settings},
+            ["problems", problem, "conditions", condition, "settings"],
+        )
+        if not runs_of(configuration, name):
+            raise ConfigurationError(
+                f"{key}.condition_runs: names none of the runs that the problem trains; name some of "
+                f"{', '.join(_main_runs_of(configuration, problem))}"
+            )
 
 
 def _check_curvature(configuration: Configuration) -> None:
@@ -230,7 +276,7 @@ def _check_renderings(
 
 
 def _check_problem(configuration: Configuration, problem: str) -> None:
-    section = configuration.problems[problem]
+    section = configuration.all_problems[problem]
     module = module_of(configuration, problem)
     if module not in problems.available():
         raise unknown_name(f"problems.{problem}", "problem", module, problems.available())
@@ -277,18 +323,18 @@ def _check_problem(configuration: Configuration, problem: str) -> None:
 def _problem_settings(configuration: Configuration, problem: str) -> dict[str, Any]:
     """Return all settings of a problem's module."""
     declared = problems.load(module_of(configuration, problem)).Settings
-    return resolve_settings(declared, configuration.problems[problem].settings, ["problems", problem, "settings"])
+    return resolve_settings(declared, configuration.all_problems[problem].settings, ["problems", problem, "settings"])
 
 
 def _optimizer_settings(configuration: Configuration, problem: str, run: str) -> dict[str, Any]:
     """Return all settings of a run's optimizer, with what the problem overrides."""
-    chosen, override = configuration.all_runs[run], configuration.problems[problem].overrides.get(run)
+    chosen, override = configuration.all_runs[run], configuration.all_problems[problem].overrides.get(run)
     declared = optim.load(chosen.optimizer).Settings
     values, key = chosen.settings, ["runs", run, "settings"]
     if override is not None:
         values, key = {**values, **override.settings}, ["problems", problem, "overrides", run, "settings"]
     resolved = resolve_settings(declared, values, key)
-    tuned = configuration.tuned.get(problem, {}).get(run)
+    tuned = configuration.tuned_for(problem, run)
     if tuned is None:
         return resolved
     return resolve_settings(declared, {**values, **tuned.settings}, ["tuned", problem, run, "settings"])

@@ -12,7 +12,13 @@ from secondorder.tuning.search import Range, Search, draw_trials
 
 
 def searched_runs(configuration: Configuration, problem: str) -> list[str]:
-    """Return the names of the runs that are tuned on a problem, in the order of :func:`runs_of`."""
+    """Return the names of the runs that are tuned on a problem, in the order of :func:`runs_of`.
+
+    Under a condition there are none, unless its problem asks for them.
+    """
+    base = configuration.base_problems.get(problem)
+    if base is not None and not configuration.problems[base].tune_conditions:
+        return []
     return [run for run in runs_of(configuration, problem) if configuration.all_runs[run].search]
 
 

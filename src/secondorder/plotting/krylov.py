@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, is_short, run_styles, write_note, write_plain_numbers
+from secondorder.plotting.style import PAGE_INCHES, RunStyle, family_styles, is_short, write_note, write_plain_numbers
 from secondorder.presentation import Context, data_note
 from secondorder.statistics.krylov import ENDS
 from secondorder.statistics.names import OF_OPTIMIZER
@@ -44,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     seeds = tables["seeds"][tables["seeds"]["problem"] == context.problem]
     drawn = set(steps["run"])
     runs = [run for run in context.main_runs if context.optimizers.get(run) == OF_OPTIMIZER["krylov"] and run in drawn]
-    styles = run_styles(context.main_runs)
+    styles = family_styles(context.main_runs, context.families)
     colors = dict(zip(_ENDS, sns.color_palette("Set2", len(_ENDS)), strict=True))
     figure, axes = plt.subplots(
         max(len(runs), 1), 4, figsize=(PAGE_INCHES, 0.9 + _INCHES_PER_RUN * max(len(runs), 1)), squeeze=False

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles, write_note
+from secondorder.plotting.style import PAGE_INCHES, RunStyle, family_styles, run_styles, write_note
 from secondorder.presentation import Context, data_note
 
 _INCHES_PER_ROW = 1.6
@@ -56,7 +56,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     )
     top = max(_SHORTEST_AXIS, directions.groupby(["problem", "kind", "run", "line", "share"])["ascends"].mean().max())
     largest = max(_SHORTEST_PART, directions[["negative", "uphill"]].max().max())
-    of_lines, of_runs = run_styles(lines), run_styles(list(context.labels))
+    of_lines, of_runs = run_styles(lines), family_styles(list(context.labels), context.families)
     for row, (problem, kind) in enumerate(rows):
         chosen = directions[(directions["problem"] == problem) & (directions["kind"] == kind)]
         samples = "single samples" if kind == "sample" else f"batches of {int(chosen['samples'].max())}"

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 from scipy.stats import spearmanr
 
-from secondorder.plotting.style import PAGE_INCHES, is_short, run_styles, write_note, write_plain_numbers
+from secondorder.plotting.style import PAGE_INCHES, family_styles, is_short, write_note, write_plain_numbers
 from secondorder.presentation import Context, data_note
 
 _COLUMNS = {"largest_eigenvalue": "Largest eigenvalue", "trace": "Trace"}
@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     networks = context.of_main_runs(tables["sharpness"])
     problems = list(networks["problem"].unique())
     runs = [run for run in context.main_runs if run in set(networks["run"])]
-    styles = run_styles(context.main_runs)
+    styles = family_styles(context.main_runs, context.families)
     figure, axes = plt.subplots(
         len(problems),
         len(_COLUMNS),

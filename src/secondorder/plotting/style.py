@@ -1,6 +1,7 @@
 """One visual style for all figures."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,12 +15,34 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from secondorder.families import FamilyName
+
 PAGE_INCHES = 7.1
 """Width of a figure over both columns of a two-column page."""
 
+OTHER_RUNS = "0.82"
+"""Colour of the runs that a panel shows for comparison alone."""
+
 _MARKERS_PER_CURVE = 6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
-_DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
+Dash = Literal["-", "--", ":", "-."]
+_DASHES: tuple[Dash, ...] = ("-", "--", ":")
+_MEMBER_DASHES: tuple[Dash, ...] = ("-", "--", "-.", ":")
+# How far members of a family are from its colour: towards black where below 0, towards white where above.
+_MEMBER_SHADES = (0.0, -0.45, 0.3, -0.7, 0.5)
+# Places in seaborn's colour-blind safe palette, by family. The three yellow and pale ones go to small families.
+_FAMILY_COLORS: dict[FamilyName, int] = {
+    "first_order": 0,
+    "quasi_newton": 6,
+    "exact_newton": 3,
+    "newton_krylov": 2,
+    "hessian_free": 1,
+    "diagonal": 9,
+    "kronecker": 4,
+    "low_rank": 5,
+    "hybrid": 8,
+    "other": 7,
+}
 _SETTINGS: dict[Any, Any] = {
     "axes.grid": True,
     "axes.labelsize": 8,
@@ -43,19 +66,52 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+Color = tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class RunStyle:
     """How one run is drawn in every figure."""
 
-    color: tuple[float, float, float]
+    color: Color
     marker: str
-    linestyle: Literal["-", "--", ":"]
+    linestyle: Dash
+
+
+def family_styles(runs: Sequence[str], families: Mapping[str, FamilyName]) -> dict[str, RunStyle]:
+    """Return the style of each run: the same in every figure of every tier.
+
+    A family has a hue of seaborn's colour-blind safe ten. The place of a run among the members of its family decides
+    shade, marker and dashes, so that a run that is appended changes no other.
+
+    Args:
+        runs: All runs, in the order of the configuration.
+        families: The family of each; "other" for one that has none.
+    """
+    palette = sns.color_palette("colorblind", 10)
+    members: Counter[FamilyName] = Counter()
+    styles = {}
+    for run in runs:
+        family = families.get(run, "other")
+        place = members[family]
+        members[family] += 1
+        shade = _shaded(palette[_FAMILY_COLORS[family]], _MEMBER_SHADES[place % len(_MEMBER_SHADES)])
+        dash = _MEMBER_DASHES[place % len(_MEMBER_DASHES)]
+        styles[run] = RunStyle(shade, _MARKERS[place % len(_MARKERS)], dash)
+    return styles
+
+
+def _shaded(color: Color, amount: float) -> Color:
+    """Return a colour mixed with white, or with black where the amount is below 0."""
+    end = 1.0 if amount > 0 else 0.0
+    red, green, blue = ((1 - abs(amount)) * part + abs(amount) * end for part in color)
+    return red, green, blue
 
 
 def run_styles(runs: Sequence[str]) -> dict[str, RunStyle]:
-    """Return the style of each run by its place in the configuration: the same in every figure of every tier.
+    """Return styles by place alone, for what has no family: variants of one run, methods, networks.
 
-    Colours are seaborn's colour-blind safe ten; the marker, and after ten runs the dashes, tell runs apart without
+    Colours are seaborn's colour-blind safe ten; the marker, and after ten names the dashes, tell them apart without
     colour.
     """
     colors = sns.color_palette("colorblind", 10)

@@ -1,7 +1,7 @@
-"""Training loss and validation metric of all runs on one problem, against all that training can be charged by."""
+"""Training loss and validation error on one problem, a row of panels per family of methods."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,81 +9,107 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
+from matplotlib.transforms import Transform, blended_transform_factory
 
+from secondorder.families import FAMILIES
+from secondorder.metric import MetricDescription
 from secondorder.plotting.style import (
+    OTHER_RUNS,
     PAGE_INCHES,
     RunStyle,
     draw_with_band,
+    family_styles,
     is_short,
-    run_styles,
     write_note,
     write_plain_numbers,
 )
 from secondorder.presentation import Context, data_note
 
-_COLUMNS = {
-    "epoch": "Epochs",
-    "step": "Updates",
-    "gradient_equivalents": "Gradient-equivalents",
-    "seconds": "Training seconds",
-}
+# What is drawn, the loss or the validation metric, and against what.
+_COLUMNS = (
+    ("loss", "step"),
+    ("loss", "gradient_equivalents"),
+    ("metric", "gradient_equivalents"),
+    ("metric", "seconds"),
+)
 _SUMMARY = ["mean", "ci_low", "ci_high"]
+_POSITIONS = {"step": "Updates", "gradient_equivalents": "Gradient-equivalents", "seconds": "Training seconds"}
 _LOGARITHMIC = ("step", "seconds")
+_INCHES_PER_ROW = 1.35
+_MEMBERS_PER_LINE = 6
 
 
 def caption(context: Context) -> str:
     """Return what the figure shows."""
     error = context.metric(str(context.problem)).error_label
     return (
-        f"Training on {context.problem}: mean over seeds and {context.confidence:.0%} confidence band of the training "
-        f"loss (without penalty) and of the validation {error}. The dashed line is the target; a cross marks a curve "
-        "that ends because a seed diverged. Updates and seconds are logarithmic and leave out the start."
+        f"Training on {context.problem}, a row per family of methods, with all other runs in grey: mean over seeds and "
+        f"{context.confidence:.0%} confidence band of the training loss (without penalty) by updates and by work, and "
+        f"of the validation {error} by work and by time. The dashed line is the target; a cross marks a curve that ends "
+        "because a seed diverged. Updates and seconds are logarithmic and leave out the start."
     )
 
 
 def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
-    """Draw the mean over seeds with its confidence band, one column of panels per unit of cost.
+    """Draw the mean over seeds with its confidence band, a row per family, a column per metric and unit of cost.
 
     Args:
         tables: The aggregated tables ``curves`` and ``seeds``.
-        context: Names the problem.
+        context: Names the problem and the runs' families.
     """
     curves = tables["curves"][tables["curves"]["problem"] == context.problem]
     seeds = tables["seeds"][tables["seeds"]["problem"] == context.problem]
     metric = context.metric(str(context.problem))
-    rows = {"training_loss": "Training loss", f"validation_{metric.name}": f"Validation {metric.error_title}"}
-    styles = run_styles(context.main_runs)
+    names = {"loss": "training_loss", "metric": f"validation_{metric.name}"}
+    styles = family_styles(context.main_runs, context.families)
     runs = [run for run in context.main_runs if run in set(curves["run"])]
+    diverged = set(seeds[seeds["status"] == "diverged"]["run"])
+    rows = {
+        label: members
+        for family, label in FAMILIES.items()
+        if (members := [run for run in runs if context.families.get(run, "other") == family])
+    }
+    count = max(len(rows), 1)
     figure, axes = plt.subplots(
-        len(rows), len(_COLUMNS), figsize=(PAGE_INCHES, 3.6), sharex="col", sharey="row", squeeze=False
+        count,
+        len(_COLUMNS),
+        figsize=(PAGE_INCHES, 0.5 + _INCHES_PER_ROW * count),
+        sharex="col",
+        sharey="col",
+        squeeze=False,
     )
-    for row, name in enumerate(rows):
-        for column, position in enumerate(_COLUMNS):
+    # Panels of one metric share its scale, whatever they are drawn against.
+    axes[0, 1].sharey(axes[0, 0])
+    axes[0, 3].sharey(axes[0, 2])
+    for panels, (label, members) in zip(axes, rows.items(), strict=False):
+        for panel, (measure, position) in zip(panels, _COLUMNS, strict=True):
             for run in runs:
-                curve = curves[(curves["run"] == run) & (curves["metric"] == name)]
-                if row:
-                    curve = curve.assign(**metric.error(curve[_SUMMARY]))
-                ends_early = bool((seeds[seeds["run"] == run]["status"] == "diverged").any())
-                _draw_curve(axes[row, column], curve, position, styles[run], ends_early)
-    _label_axes(axes, list(rows.values()), metric.error(context.targets[str(context.problem)]))
-    figure.align_ylabels(axes[:, 0])
-    figure.align_xlabels(axes[-1, :])
-    handles = [
-        Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle=styles[run].linestyle)
-        for run in runs
-    ]
-    figure.legend(handles, [context.labels[run] for run in runs], loc="outside upper center", ncols=min(len(runs), 5))
+                curve = curves[(curves["run"] == run) & (curves["metric"] == names[measure])]
+                curve = _shown_curve(curve, position, metric if measure == "metric" else None)
+                if run in members:
+                    _draw_curve(panel, curve, styles[run], ends_early=run in diverged)
+                else:
+                    panel.plot(curve.index, curve["mean"], color=OTHER_RUNS, linewidth=0.6, zorder=1)
+        _write_members(panels[0], figure.transFigure, label, members, styles, context)
+    for panels in axes:
+        _scale_axes(panels, context)
+    for panel, (_, position) in zip(axes[-1], _COLUMNS, strict=True):
+        panel.set_xlabel(_POSITIONS[position])
     write_note(figure, data_note(seeds))
     return figure
 
 
-def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, style: RunStyle, ends_early: bool) -> None:
+def _shown_curve(curve: pd.DataFrame, position: str, metric: MetricDescription | None) -> pd.DataFrame:
+    """Return what is drawn of a curve, by its position: a metric as its error."""
     if position in _LOGARITHMIC:
         curve = curve[curve["step"] > 0]
+    values = curve.set_index(position)[_SUMMARY]
+    return values if metric is None else metric.error(values)
+
+
+def _draw_curve(axes: Axes, curve: pd.DataFrame, style: RunStyle, *, ends_early: bool) -> None:
     if curve.empty:
         return
-    curve = curve.set_index(position)[_SUMMARY]
     draw_with_band(axes, curve, style)
     if ends_early:
         axes.plot(
@@ -91,20 +117,56 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, position: str, style: RunStyle,
         )
 
 
-def _label_axes(axes: NDArray[Any], labels: Sequence[str], target: float) -> None:
-    for row, label in enumerate(labels):
-        axes[row, 0].set_ylabel(label)
-    for column, (position, label) in enumerate(_COLUMNS.items()):
-        bottom = axes[-1, column]
-        bottom.set_xlabel(label)
+def _write_members(
+    axes: Axes,
+    across: Transform,
+    family: str,
+    members: Sequence[str],
+    styles: Mapping[str, RunStyle],
+    context: Context,
+) -> None:
+    """Write a family's name and its runs over its row of panels, from the left end of the whole figure."""
+    handles = [Line2D([], [], linestyle="none")]
+    handles += [
+        Line2D([], [], color=styles[run].color, marker=styles[run].marker, linestyle=styles[run].linestyle)
+        for run in members
+    ]
+    lines = math.ceil(len(handles) / _MEMBERS_PER_LINE)
+    legend = axes.legend(
+        handles,
+        [family, *(context.labels[run] for run in members)],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        bbox_transform=blended_transform_factory(across, axes.transAxes),
+        borderaxespad=0.2,
+        columnspacing=1.0,
+        fontsize=7,
+        handlelength=2.4,
+        ncols=math.ceil(len(handles) / lines),
+    )
+    legend.get_texts()[0].set_fontweight("bold")
+    # It is as wide as the figure, and a layout that knew would widen its panel; the title holds the place.
+    legend.set_in_layout(False)
+    axes.set_title("\n".join([" "] * lines))
+
+
+def _scale_axes(axes: Sequence[Axes], context: Context) -> None:
+    metric = context.metric(str(context.problem))
+    target = metric.error(context.targets[str(context.problem)])
+    for panel, (measure, position) in zip(axes, _COLUMNS, strict=True):
+        if measure == "metric":
+            panel.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
+        panel.set_yscale("log")
+        if is_short(panel.get_ylim()):
+            write_plain_numbers(panel.yaxis)
         if position in _LOGARITHMIC:
-            bottom.set_xscale("log")
-            if is_short(bottom.get_xlim()):
-                write_plain_numbers(bottom.xaxis)
+            panel.set_xscale("log")
+            if is_short(panel.get_xlim()):
+                write_plain_numbers(panel.xaxis)
         else:
-            bottom.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        bottom.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
-    for left in axes[:, 0]:
-        left.set_yscale("log")
-        if is_short(left.get_ylim()):
-            write_plain_numbers(left.yaxis)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+        # Of so many panels they are most of the time that drawing takes.
+        panel.minorticks_off()
+    for place, label in ((0, "Training loss"), (2, f"Validation {metric.error_title}")):
+        axes[place].set_ylabel(label)
+        axes[place + 1].tick_params(labelleft=False)

@@ -67,7 +67,7 @@ def render_report(
         runs=[_run_row(configuration, manifest, labels) for manifest in manifests],
         figures=figures,
         tables=tables,
-        problems=[_problem_row(configuration, problem, manifests, context) for problem in configuration.problems],
+        problems=[_problem_row(configuration, problem, manifests, context) for problem in configuration.all_problems],
         facts=_facts(manifests),
         diverged=[
             f"{labels[manifest['specification']['run']]} on {manifest['specification']['problem']}, "
@@ -83,7 +83,7 @@ def render_report(
 def _problem_row(
     configuration: Configuration, problem: str, manifests: Sequence[Mapping[str, Any]], context: Context
 ) -> dict[str, str]:
-    section, metric = configuration.problems[problem], context.metric(problem)
+    section, metric = configuration.all_problems[problem], context.metric(problem)
     trained = [manifest for manifest in manifests if manifest["specification"]["problem"] == problem]
     return {
         "problem": problem,
@@ -99,7 +99,7 @@ def _problem_row(
 def _run_row(configuration: Configuration, manifest: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
     specification = manifest["specification"]
     settings = specification["optimizer_settings"].items()
-    tuned = configuration.tuned.get(specification["problem"], {}).get(specification["run"])
+    tuned = configuration.tuned_for(specification["problem"], specification["run"])
     return {
         "problem": specification["problem"],
         "run": labels[specification["run"]],
@@ -107,19 +107,23 @@ def _run_row(configuration: Configuration, manifest: Mapping[str, Any], labels: 
         "batch size": str(specification["batch_size"]),
         "schedule": specification["schedule"]["kind"],
         "settings": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings),
-        "tuned": _tuning(tuned) if tuned else "no",
+        "tuned": _tuning(tuned, configuration, specification["problem"], specification["run"]) if tuned else "no",
     }
 
 
-def _tuning(tuned: TunedSection) -> str:
-    """Return over how many trials settings were tuned and in which ranges, less those that are not in use."""
+def _tuning(tuned: TunedSection, configuration: Configuration, problem: str, run: str) -> str:
+    """Return where and over how many trials settings were tuned and in which ranges, less those that are not in use."""
     ranges = [
         f"{name.replace('_', ' ')} from {searched.low:g} to {searched.high:g}, {searched.scale} scale"
         f"{' (chosen near an end)' if name in tuned.at_edge else ''}"
         for name, searched in tuned.search.items()
         if name in tuned.settings
     ]
-    return f"{tuned.trials} trials in tier {tuned.tier}: {'; '.join(ranges)}"
+    own = run in configuration.tuned.get(problem, {})
+    tuned_on = (tuned.problem or problem) if own else (tuned.problem or configuration.base_problems[problem])
+    where = f"tier {tuned.tier}{'' if tuned_on == problem else f', problem {tuned_on}'}"
+    here = tuned.tier == configuration.tier and tuned_on == problem
+    return f"{'' if here else 'settings transferred: '}{tuned.trials} trials in {where}: {'; '.join(ranges)}"
 
 
 def _facts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from secondorder.statistics.collection import CollectedRuns
 from secondorder.statistics.curves import evaluation_rows, summarise_curves
 from secondorder.statistics.final_metric import summarise_final_metric
 from secondorder.statistics.krylov import krylov_steps
+from secondorder.statistics.step_cost import summarise_step_cost
 from secondorder.statistics.time_to_target import summarise_time_to_target
 from secondorder.statistics.updates_to_loss import summarise_updates_to_loss
 
@@ -39,8 +40,16 @@ def aggregate(
         "final_metric": summarise_final_metric(runs.metrics, runs.seeds, described, confidence, resamples),
         "krylov": krylov_steps(runs.metrics),
         "seeds": runs.seeds,
+        "step_cost": summarise_step_cost(runs.timing, runs.seeds),
         "time_to_target": summarise_time_to_target(rows, runs.seeds, described, targets),
         "updates_to_loss": summarise_updates_to_loss(rows, runs.seeds, loss_targets),
+    }
+
+
+def of_problems(tables: Mapping[str, pd.DataFrame], problems: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the rows of these problems; tables that are of no problem stay whole."""
+    return {
+        name: table[table["problem"].isin(problems)] if "problem" in table else table for name, table in tables.items()
     }
 
 

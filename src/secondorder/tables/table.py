@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,11 @@ class Table:
                 position="t",
             )
         )
+
+
+def with_note(table: Table, note: str) -> Table:
+    """Return a table with a sentence after its caption; as it is where the sentence is empty."""
+    return replace(table, caption=f"{table.caption} {note}".strip())
 
 
 def write_table(table: Table, csv: Path, markdown: Path, latex: Path) -> None:
