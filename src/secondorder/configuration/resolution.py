@@ -12,8 +12,8 @@ from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.models import Configuration, FigureSection, TableSection
 from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
-from secondorder.metric import MetricDescription
 from secondorder.landscapes.names import OF_LANDSCAPES
+from secondorder.metric import MetricDescription
 from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
 from secondorder.training.specification import RunSpecification
 from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM, PROBED

@@ -45,8 +45,8 @@ def caption(context: Context) -> str:
     return (
         f"Training on {context.problem}, a row per family of methods, with all other runs in grey: mean over seeds and "
         f"{context.confidence:.0%} confidence band of the training loss (without penalty) by updates and by work, and "
-        f"of the validation {error} by work and by time. The dashed line is the target; a cross marks a curve that ends "
-        "because a seed diverged. Updates and seconds are logarithmic and leave out the start."
+        f"of the validation {error} by work and by time. The dashed line is the target; a cross marks a curve that "
+        "ends because a seed diverged. Updates and seconds are logarithmic and leave out the start."
     )
 
 
