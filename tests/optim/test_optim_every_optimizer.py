@@ -40,10 +40,10 @@ STATEFUL = {
         {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1, "krylov_steps": 3},
     ),
     "low-rank newton": ("low_rank_newton", {"rank": 3, "krylov_steps": 5, "refresh": 3}),
-    "fosi over adam": ("fosi", {"largest": 2, "smallest": 1, "krylov_steps": 6, "refresh": 3}),
+    "fosi over adam": ("fosi", {"largest": 2, "smallest": 1, "krylov_steps": 6, "refresh": 3, "warm_up": 2}),
     "fosi over heavy ball": (
         "fosi",
-        {"base": "sgd", "learning_rate": 0.02, "largest": 2, "krylov_steps": 6, "refresh": 3},
+        {"base": "sgd", "learning_rate": 0.02, "largest": 2, "krylov_steps": 6, "refresh": 3, "warm_up": 2},
     ),
     "intermittent": ("intermittent", {"every": 3}),
 }
