@@ -39,12 +39,8 @@ STATEFUL = {
         "newton_krylov",
         {"control": "trust_region", "initial_radius": 0.05, "largest_radius": 0.1, "krylov_steps": 3},
     ),
-    "low-rank newton": ("low_rank_newton", {"rank": 3, "krylov_steps": 5, "refresh": 3}),
-    "fosi over adam": ("fosi", {"largest": 2, "smallest": 1, "krylov_steps": 6, "refresh": 3, "warm_up": 2}),
-    "fosi over heavy ball": (
-        "fosi",
-        {"base": "sgd", "learning_rate": 0.02, "largest": 2, "krylov_steps": 6, "refresh": 3, "warm_up": 2},
-    ),
+    "low-rank newton": ("low_rank_newton", {"rank": 2, "krylov_steps": 3, "refresh": 4}),
+    "fosi": ("fosi", {"largest": 1, "smallest": 1, "krylov_steps": 4, "refresh": 3, "warm_up": 2}),
     "intermittent": ("intermittent", {"every": 3}),
 }
 NO_PENALTY = [{"variant": "per_sample"}, {"variant": "layerwise"}, {"variant": "joint_hessian", "largest_rank": 1000}]

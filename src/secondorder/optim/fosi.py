@@ -39,12 +39,12 @@ class Settings:
     learning_rate: float = setting(1e-3, "Step size of the base optimizer.", above=0)
     momentum: float = setting(0.9, "Momentum m of `sgd`, or β₁ of `adam`.", at_least=0, below=1)
     newton_learning_rate: float = setting(0.1, "Length of the Newton step in the span; 1 is the full step.", above=0)
-    damping: float = setting(0.0, "μ, added to the |λ| that Newton divides by; none, as in the paper.", at_least=0)
+    damping: float = setting(0.0, "μ, added to the sizes of eigenvalues that Newton divides by.", at_least=0)
     largest: int = setting(5, "Eigenpairs at the upper end of the spectrum.", at_least=0)
     smallest: int = setting(0, "Eigenpairs at the lower end of the spectrum.", at_least=0)
     krylov_steps: int = setting(
         20,
-        "Lanczos steps that find them, one product each; four times as many, so that the ends are settled.",
+        "Lanczos steps that find them, one product each; four times as many bring them nearer to eigenpairs.",
         at_least=1,
     )
     refresh: int = setting(100, "Steps from one search for the pairs to the next.", at_least=1)
