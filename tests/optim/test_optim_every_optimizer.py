@@ -46,12 +46,8 @@ STATEFUL = {
     "shampoo": ("shampoo", {"epsilon": 0.01, "root_period": 4}),
     "soap": ("soap", {"learning_rate": 0.01, "basis_period": 3}),
     "stochastic l-bfgs": ("stochastic_lbfgs", {"history": 3}),
-    "low-rank newton": ("low_rank_newton", {"rank": 3, "krylov_steps": 5, "refresh": 3}),
-    "fosi over adam": ("fosi", {"largest": 2, "smallest": 1, "krylov_steps": 6, "refresh": 3}),
-    "fosi over heavy ball": (
-        "fosi",
-        {"base": "sgd", "learning_rate": 0.02, "largest": 2, "krylov_steps": 6, "refresh": 3},
-    ),
+    "low-rank newton": ("low_rank_newton", {"rank": 2, "krylov_steps": 3, "refresh": 4}),
+    "fosi": ("fosi", {"largest": 1, "smallest": 1, "krylov_steps": 4, "refresh": 3, "warm_up": 2}),
     "intermittent": ("intermittent", {"every": 3}),
     "hessian-free": ("hessian_free", {"krylov_steps": 3, "learning_rate": 0.5}),
 }

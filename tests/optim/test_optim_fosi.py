@@ -19,7 +19,7 @@ SPECTRUM = [-3.0, -0.2, 0.01, 0.5, 2.0, 10.0]
 START = torch.tensor([0.5, -1.0, 0.3, 0.8, -0.4, 1.2], dtype=torch.float64)
 BASES = {"adam": {"base": "adam", "learning_rate": 0.01}, "heavy ball": {"base": "sgd", "learning_rate": 0.02}}
 EVERY = pytest.mark.parametrize("base", BASES.values(), ids=BASES)
-WHOLE = {"krylov_steps": 6, "newton_learning_rate": 1.0, "refresh": 1}
+WHOLE = {"krylov_steps": 6, "newton_learning_rate": 1.0, "refresh": 1, "warm_up": 0}
 
 
 def quadratic(**settings):
@@ -92,6 +92,7 @@ def distances(steps=60, **settings):
     """‖w‖ after each step, in steps of gradient descent at the best rate for eigenvalues from 1 to 10."""
     start = torch.ones(len(CONDITIONED), dtype=torch.float64)
     given = {"base": "sgd", "momentum": 0.0, "learning_rate": 2 / 11, "krylov_steps": 10, "refresh": 20, **settings}
+    given["warm_up"] = 0
     problem = Quadratic(rotated(CONDITIONED), start, "fosi", newton_learning_rate=1.0, **given)
     found = []
     for _ in range(steps):
@@ -122,6 +123,17 @@ def test_work_is_a_gradient_the_products_and_the_multiplications_beside_them():
     assert problem.work.gradient_equivalents == pytest.approx(expected, rel=1e-12)
     problem.step()
     assert problem.work.gradient_equivalents == pytest.approx(expected + 1 + 5 * pairs * size / unit, rel=1e-12)
+
+
+def test_the_base_optimizer_warms_up_alone():
+    problem, alone = (
+        quadratic(warm_up=2, **BASES["adam"]),
+        Quadratic(rotated(SPECTRUM), START, "adam", learning_rate=0.01),
+    )
+    for products in (0, 0, 6, 12):
+        moved, expected = problem.step(), alone.step()
+        assert problem.work.products == products
+        assert torch.equal(moved, expected) == (products == 0)
 
 
 def test_it_records_the_share_of_the_gradient_that_newton_takes():

@@ -119,11 +119,11 @@ class Recurrent(nn.Module):
         return self.lstm(inputs)[0]
 
 
-@pytest.mark.parametrize("name", ["low_rank_newton", "fosi"])
-def test_a_model_without_products_is_refused_with_its_module(name):
+@pytest.mark.parametrize(("name", "settings"), [("low_rank_newton", {}), ("fosi", {"warm_up": 0})])
+def test_a_model_without_products_is_refused_with_its_module(name, settings):
     model = Recurrent()
     module = optim.load(name)
-    optimizer = module.build(model.parameters(), module.Settings())
+    optimizer = module.build(model.parameters(), module.Settings(**settings))
     objective = Objective(model, functional.mse_loss, torch.randn(4, 3), torch.randn(4, 2), Work(4))
     with pytest.raises(CapabilityError, match="lstm"):
         optimizer.step(objective, 1.0)

@@ -39,15 +39,20 @@ class Settings:
     learning_rate: float = setting(1e-3, "Step size of the base optimizer.", above=0)
     momentum: float = setting(0.9, "Momentum m of `sgd`, or β₁ of `adam`.", at_least=0, below=1)
     newton_learning_rate: float = setting(0.1, "Length of the Newton step in the span; 1 is the full step.", above=0)
-    damping: float = setting(0.0, "μ, added to the |λ| that Newton divides by; none, as in the paper.", at_least=0)
+    damping: float = setting(0.0, "μ, added to the sizes of eigenvalues that Newton divides by.", at_least=0)
     largest: int = setting(5, "Eigenpairs at the upper end of the spectrum.", at_least=0)
     smallest: int = setting(0, "Eigenpairs at the lower end of the spectrum.", at_least=0)
     krylov_steps: int = setting(
         20,
-        "Lanczos steps that find them, one product each; four times as many, so that the ends are settled.",
+        "Lanczos steps that find them, one product each; four times as many bring them nearer to eigenpairs.",
         at_least=1,
     )
     refresh: int = setting(100, "Steps from one search for the pairs to the next.", at_least=1)
+    warm_up: int = setting(
+        100,
+        "Steps of the base optimizer alone before the first search: the curvature at the start soon changes.",
+        at_least=0,
+    )
     product: MethodName = setting(
         "r_operator", "Method of the Hessian-vector products; all give the same numbers up to their error."
     )
@@ -77,6 +82,7 @@ class Fosi:
         self._parameters = list(parameters)
         self._base = base
         self._settings = settings
+        self._steps = 0
         self._eigenbasis = KeptEigenbasis(
             self._parameters,
             partial(extreme, largest=settings.largest, smallest=settings.smallest),
@@ -90,7 +96,8 @@ class Fosi:
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
         settings = self._settings
-        if not settings.largest + settings.smallest:
+        self._steps += 1
+        if self._steps <= settings.warm_up or not settings.largest + settings.smallest:
             return self._base.step(objective, schedule_factor)
         loss, gradient = self._eigenbasis.loss_and_gradient(objective)
         basis = self._eigenbasis.basis
@@ -108,13 +115,18 @@ class Fosi:
         return StepResult(loss, {**self._eigenbasis.diagnostics(), "gradient_in_span": share})
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the base optimizer, and the eigenpairs with their age."""
-        return {"base": self._base.state_dict(), "eigenbasis": self._eigenbasis.state_dict()}
+        """Return the state of the base optimizer, the eigenpairs with their age, and the number of steps taken."""
+        return {
+            "base": self._base.state_dict(),
+            "eigenbasis": self._eigenbasis.state_dict(),
+            "steps": self._steps,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state."""
         self._base.load_state_dict(state["base"])
         self._eigenbasis.load_state_dict(state["eigenbasis"])
+        self._steps = state["steps"]
 
     @torch.no_grad()
     def _place(self, theta: torch.Tensor) -> None:

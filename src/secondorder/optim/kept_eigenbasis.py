@@ -29,9 +29,8 @@ class KeptEigenbasis:
         samples: How many samples of the mini-batch they are over, its last ones; 0 is all.
         krylov_steps: Products of one search.
         refresh: Steps from one search to the next.
-        start: Where Lanczos starts: the ``gradient``, whose Krylov space holds all of an exact Newton step and, in a
-            network, mostly leading eigenvectors; or ``random``, so that no eigenvector is missed because the gradient
-            happens to be orthogonal to it.
+        start: Where Lanczos starts: the ``gradient``, whose Krylov space holds all of the mini-batch's Newton step; or
+            ``random``, so that no eigenvector is missed because the gradient happens to be orthogonal to it.
     """
 
     def __init__(

@@ -30,10 +30,10 @@ class Settings:
 
     learning_rate: float = setting(0.1, "Length of a step in Newton directions; 1 is the full step.", above=0)
     damping: float = setting(0.1, "μ, added to every divisor, in the span and outside of it.", above=0)
-    rank: int = setting(5, "Ritz pairs that are kept, those of largest |λ|.", at_least=1)
+    rank: int = setting(5, "Ritz pairs that are kept, those of the eigenvalues that are largest in size.", at_least=1)
     krylov_steps: int = setting(
         10,
-        "Lanczos steps that find them, one product each; twice the rank, so that the kept pairs are settled.",
+        "Lanczos steps that find them, one product each; more than the rank bring the kept pairs nearer to eigenpairs.",
         at_least=1,
     )
     refresh: int = setting(10, "Steps from one search for the pairs to the next.", at_least=1)
