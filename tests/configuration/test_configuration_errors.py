@@ -264,8 +264,8 @@ LINES = {
         "there are curves, final_metric, seeds, time_to_target",
     ),
     "aggregated table of a table": (
-        {"tables": {"final_metric": {"reads": ["metrics"]}}},
-        "tables.final_metric.reads: there is no aggregated table 'metrics'; there are curves, final_metric,",
+        {"tables": {"final_metric": {"reads": ["steps"]}}},
+        "tables.final_metric.reads: there is no aggregated table 'steps'; there are curves, final_metric,",
     ),
     "bad run name": ({"runs": {"My-Run": {"optimizer": "sgd"}}}, f"runs.My-Run: given 'My-Run'; {NAME_RULE}"),
     "bad problem name": ({"problems": {"2nd": {}}}, f"problems.2nd: given '2nd'; {NAME_RULE}"),

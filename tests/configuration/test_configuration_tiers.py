@@ -22,6 +22,7 @@ from secondorder.training.schedules import Schedule
 from secondorder.training.specification import RunSpecification
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
+UNREGULARIZED = {"penalty": 0.0, "decoupled_decay": 0.0, "dropout": 0.0}
 TIERS = sorted(path.stem for path in CONFIG.glob("*.yaml") if path.name != "defaults.yaml")
 RUNS = [
     pytest.param(tier, problem, run, id=f"{tier}-{problem}-{run}")
@@ -92,7 +93,7 @@ def test_what_is_not_given_resolves_to_defaults():
     assert run_specification(configuration, "small", "plain").to_mapping() == {
         "problem": "small",
         "problem_module": "mnist_mlp",
-        "problem_settings": {"activation": "relu", "hidden": "128-64"},
+        "problem_settings": {**UNREGULARIZED, "activation": "relu", "hidden": "128-64"},
         "dataset": "mnist_5k",
         "run": "plain",
         "optimizer": "sgd",
@@ -206,8 +207,8 @@ def test_two_problems_may_share_a_module():
     assert dataset_of(configuration, "tanh") == "mnist", "the first that the module lists"
     assert datasets_of(configuration) == ["mnist", "mnist_5k"]
     settings = {name: run_specification(configuration, name, "sgd").problem_settings for name in ("tanh", "mnist_mlp")}
-    assert settings["tanh"] == {"activation": "tanh", "hidden": "128-64"}
-    assert settings["mnist_mlp"] == {"activation": "relu", "hidden": "128-64"}
+    assert settings["tanh"] == {**UNREGULARIZED, "activation": "tanh", "hidden": "128-64"}
+    assert settings["mnist_mlp"] == {**UNREGULARIZED, "activation": "relu", "hidden": "128-64"}
 
 
 def test_label_falls_back_to_the_name():

@@ -1,6 +1,7 @@
 """The figure of training curves shows what is in the tables, panel by panel."""
 
 import math
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.collections import FillBetweenPolyCollection
 from secondorder import plotting
 from secondorder.errors import ConfigurationError
 from secondorder.plotting.style import house_style, run_styles
+from secondorder.problems.metrics import SQUARED_RECONSTRUCTION_ERROR
 
 POSITIONS = ["epoch", "step", "gradient_equivalents", "seconds"]
 STYLES = run_styles(list(CONTEXT.labels))
@@ -109,6 +111,18 @@ def test_target_is_a_line_at_its_error_in_every_panel_of_errors(draw):
             heights = [line.get_ydata() for line in targets(panel)]
             assert np.allclose(heights, 10) if row else heights == []
             assert len(heights) == row
+
+
+def test_metric_that_is_better_when_lower_is_drawn_as_it_is():
+    curves = [row | {"metric": row["metric"].replace("accuracy", "squared_error")} for row in curve_rows("sgd")]
+    context = replace(CONTEXT, metrics={"mnist_mlp": SQUARED_RECONSTRUCTION_ERROR.to_mapping()})
+    with house_style():
+        axes = panels(plotting.load("training_curves").draw(tables(curves), context))[1, 0]
+    (line,) = lines_of(axes, "sgd")
+    np.testing.assert_allclose(line.get_ydata(), 0.5 + 0.08 * np.arange(5))
+    assert axes.get_ylabel() == "Validation squared error"
+    assert [list(target.get_ydata()) for target in targets(axes)] == [[0.9, 0.9]]
+    plt.close("all")
 
 
 def test_other_problems_are_left_out(draw):

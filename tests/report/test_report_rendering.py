@@ -164,7 +164,10 @@ def test_style_sheet_is_inside_the_page_as_it_is(render):
 
 def test_numbers_are_shown_as_in_the_tables(render):
     text = Page(render()).text()
-    assert " mnist_mlp SGD 3 97.12 96.50 98.50 0 " in f" {' '.join(re.findall(r'<td>(.*?)</td>', render()))} "
+    assert (
+        " mnist_mlp accuracy (%) higher SGD 3 97.12 96.50 98.50 0 "
+        in f" {' '.join(re.findall(r'<td>(.*?)</td>', render()))} "
+    )
     assert "1.5 (1.5–∞)" in text
     assert "Curves of <everything>." in text
 
@@ -188,8 +191,8 @@ def test_protocol_has_a_row_per_problem(render):
     protocol = text[text.index('<section id="protocol">') : text.index('<section id="provenance">')]
     rows = [re.findall(r"<td>(.*?)</td>", line) for line in protocol.splitlines() if "<td>" in line]
     assert rows[:2] == [
-        ["mnist_mlp", "mnist_5k", "32", "10", "90.0%", "L-BFGS"],
-        ["mnist_lenet5", "mnist_5k", "32", "2.5", "90.0%", "SGD, Adam"],
+        ["mnist_mlp", "mnist_5k", "32", "10", "accuracy (higher is better)", "90.00%", "L-BFGS"],
+        ["mnist_lenet5", "mnist_5k", "32", "2.5", "accuracy (higher is better)", "90.00%", "SGD, Adam"],
     ]
 
 

@@ -207,7 +207,7 @@ def test_range_that_rounds_to_one_number_is_that_number():
 
 
 def test_merged_ranges_leave_one_column_each():
-    columns = ["problem", "optimizer", "target", "seeds", "reached"]
+    columns = ["problem", "metric", "better", "optimizer", "target", "seeds", "reached"]
     columns += ["epochs", "updates", "gradient_equivalents", "seconds"]
     assert list(times().shown().columns) == columns
 
@@ -243,7 +243,7 @@ def test_line_break_in_a_label_does_not_break_a_row(written):
 
 def test_columns_of_names_are_left_and_of_numbers_right(written):
     texts = written(finals())
-    assert r"\begin{tabular}{llrrrrr}" in texts[".tex"]
+    assert r"\begin{tabular}{llllrrrrr}" in texts[".tex"]
     alignment = texts[".md"].splitlines()[1].strip("|").split("|")
     assert [cell.endswith(":") for cell in alignment] == [False, False, True, True, True, True, True]
 

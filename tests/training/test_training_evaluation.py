@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from secondorder.problems.metrics import SQUARED_RECONSTRUCTION_ERROR
 from secondorder.problems.problem import Problem
 from secondorder.training.batches import DeviceSplit
 from secondorder.training.evaluation import evaluate
@@ -68,3 +69,14 @@ def test_the_random_stream_is_left_alone(dataset):
     state = torch.get_rng_state()
     evaluate(model, CLASSIFICATION, split_of(dataset, 5))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_autoencoder_is_evaluated_on_its_own_pixels(dataset):
+    split = split_of(dataset, 1001)
+    problem = Problem(
+        network=nn.Identity, loss=functional.mse_loss, metric=SQUARED_RECONSTRUCTION_ERROR, reconstructs=True
+    )
+    pixels = split.images.double().flatten(1) / 255
+    loss, error = evaluate(nn.Flatten(), problem, split)
+    assert loss == 0, "inputs and targets are the same numbers"
+    assert error == pytest.approx(float((pixels.sigmoid() - pixels).square().sum(1).mean()), rel=1e-6)

@@ -1,5 +1,7 @@
 """The best trial by validation is chosen, whatever the test split, the order or the diverged say."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import yaml
@@ -67,6 +69,14 @@ def test_choice_does_not_depend_on_the_order_of_the_rows(results, expected):
     searched = search(*MIDDLE)
     marked = mark_chosen(trials(searched, *results).iloc[::-1], searched)
     assert marked[marked["chosen"]]["trial"].tolist() == [expected]
+
+
+def test_lower_is_better_where_the_problem_says_so():
+    searched = search(*MIDDLE)
+    images = replace(searched, specification=replace(searched.specification, problem_module="mnist_autoencoder"))
+    results = (9.0, 2.0), (8.0, 1.0), (8.5, 0.1)
+    chosen = [mark_chosen(trials(one, *results), one)["chosen"].tolist() for one in (images, searched)]
+    assert chosen == [[False, True, False], [True, False, False]]
 
 
 def test_all_diverged_names_the_run_and_what_was_searched():

@@ -42,7 +42,7 @@ ACCURACY = Metric(
 SQUARED_RECONSTRUCTION_ERROR = Metric(
     name="squared_error",
     label="squared error per image",
-    error_label="squared error per image",
+    error_label="squared error",
     higher_is_better=False,
     total=_squared_error_of_logits,
 )
