@@ -6,6 +6,7 @@ section "K-FAC and EKFAC".
 """
 
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import torch
 
@@ -25,7 +26,10 @@ class KroneckerInverse:
         output_factor: G, shape [n_out, n_out].
         input_inverse: (A + π √γ I)⁻¹, as of the last :meth:`refresh`.
         output_inverse: (G + √γ/π I)⁻¹, likewise.
+        early_updates: The first updates that are each followed by a refresh (Martens & Grosse 2015, section 8).
     """
+
+    early_updates: ClassVar[int] = 3
 
     input_factor: torch.Tensor
     output_factor: torch.Tensor
@@ -76,7 +80,10 @@ class KroneckerEigenbasis:
         input_basis: U_A, eigenvectors of A in columns, as of the last :meth:`refresh`.
         output_basis: U_G, likewise.
         moments: s, the moving average of the block's diagonal in this basis, shape [n_out, n_in'].
+        early_updates: As of :class:`KroneckerInverse`; 1, because the moments are right in a basis that is not.
     """
+
+    early_updates: ClassVar[int] = 1
 
     input_factor: torch.Tensor
     output_factor: torch.Tensor

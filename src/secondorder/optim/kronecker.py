@@ -1,8 +1,8 @@
 """Steps preconditioned by Kronecker-factored curvature: what K-FAC and EKFAC share.
 
 Source: Martens & Grosse 2015: moving averages (section 5), damping by γ + λ, λ being the objective's penalty (section
-6.3), periods (section 8; inverses are also computed anew at each of the first three updates). The bound on a step is
-that of Ba, Grosse & Martens 2017. Defined in docs/methods.md, section "K-FAC and EKFAC".
+6.3), periods (section 8; K-FAC's inverses are also computed anew at each of the first three updates). The bound on a
+step is that of Ba, Grosse & Martens 2017. Defined in docs/methods.md, section "K-FAC and EKFAC".
 
 Parameters without Kronecker factors (of normalisations, embeddings, grouped convolutions and all other modules than
 ``Linear`` and ``Conv2d``, shared weights, layers with a frozen parameter) are taken to have curvature 1: their step is
@@ -29,8 +29,6 @@ from secondorder.errors import CapabilityError
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
-
-_FIRST_UPDATES = 3
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class Kronecker:
         else:
             loss, gradients, statistics = self._gradients_and_statistics(objective, layers)
             self._update(objective, statistics, damping)
-            due |= 1 < self._updates <= _FIRST_UPDATES
+            due |= 1 < self._updates <= self._block.early_updates
         if due:
             for block in self._blocks.values():
                 block.refresh(damping)
