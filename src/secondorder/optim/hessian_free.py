@@ -122,13 +122,14 @@ class HessianFree:
             rounding=rounding,
         )
         self._place(theta + found.length * best.direction if found.length else theta)
-        predicted = model.change(found.tried)
-        ratio = reduction_ratio(found.actual, predicted, rounding)
+        # Of the step that was solved for: a shorter one always agrees with the model.
+        predicted = model.change(longest)
+        ratio = reduction_ratio(measured, predicted, rounding)
         self._damping = next_damping(self._damping, ratio, self._settings.damping_floor * self._settings.damping)
         numbers = {
             "conjugate_gradient_iterate": best.number,
             "predicted_change": predicted,
-            "actual_change": found.actual,
+            "actual_change": measured,
             "reduction_ratio": float("nan") if ratio is None else ratio,
             "step_size": found.length,
         }
