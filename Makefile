@@ -45,6 +45,7 @@ document: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/exact_hessian.py
 	$(BIN)/python benchmarks/hessian_vector_products.py
+	$(BIN)/python benchmarks/hessian_free_step.py
 
 clean:
 	rm -rf .snakemake logs $(filter-out results/data,$(wildcard results/*)) $(wildcard figures/*/) $(wildcard paper_tables/*/)
