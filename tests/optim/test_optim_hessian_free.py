@@ -237,6 +237,17 @@ def test_a_steps_work_is_counted(passes):
     assert problem.work.products == 3 + 1 + 3
 
 
+def test_products_over_few_samples_cost_their_share_and_the_gradient_is_of_all():
+    problem = Problem()
+    few = Problem()
+    few.inputs, few.targets = few.inputs[-5:], few.targets[-5:]
+    around = objective_gauss_newton(problem.objective(), samples=5)
+    torch.testing.assert_close(around.gradient, problem.derivatives()[0])
+    torch.testing.assert_close(around(around.gradient), few.derivatives()[1] @ around.gradient)
+    around.squared_gradients(1)
+    assert problem.work.gradient_equivalents == pytest.approx(1 + (1 + 4 / 3 + 2 / 3) / 4)
+
+
 def test_the_objectives_products_and_squares_have_the_penalty_in_them():
     problem = Problem()
     gradient, matrix = problem.derivatives()
