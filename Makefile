@@ -46,6 +46,7 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/exact_hessian.py
 	$(BIN)/python benchmarks/hessian_vector_products.py
 	$(BIN)/python benchmarks/kronecker_step.py
+	$(BIN)/python benchmarks/hessian_free_step.py
 
 clean:
 	rm -rf .snakemake logs $(filter-out results/data,$(wildcard results/*)) $(wildcard figures/*/) $(wildcard paper_tables/*/)

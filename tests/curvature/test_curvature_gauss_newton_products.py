@@ -198,9 +198,7 @@ class Two(nn.Linear):
             r"the loss is of shape \(5,\)",
             id="loss per sample",
         ),
-        pytest.param(
-            perceptron, lambda z, _: z.sum() * torch.inf, InputError, r"the loss is -?(inf|nan)", id="infinite"
-        ),
+        pytest.param(perceptron, lambda z, _: z.sum() * torch.inf, InputError, "the loss is -?inf", id="infinite"),
         pytest.param(
             perceptron, lambda z, _: z.detach().sum(), InputError, "does not depend on the outputs", id="no dependence"
         ),

@@ -69,6 +69,9 @@ class Settings:
     sufficient_decrease: float = setting(
         1e-4, "Share of the slope's decrease that the line search asks for.", above=0, below=0.5
     )
+    curvature_samples: int = setting(
+        0, "Products are over this many samples of the mini-batch, its last ones; 0 is all.", at_least=0
+    )
 
 
 class HessianFree:
@@ -88,7 +91,7 @@ class HessianFree:
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
         theta = parameters_to_vector(self._parameters).detach().clone()
-        products = objective_gauss_newton(objective)
+        products = objective_gauss_newton(objective, self._settings.curvature_samples)
         longest = self._settings.learning_rate * schedule_factor
         if longest == 0 or not torch.isfinite(products.loss):
             return StepResult(products.loss)
@@ -122,13 +125,14 @@ class HessianFree:
             rounding=rounding,
         )
         self._place(theta + found.length * best.direction if found.length else theta)
-        predicted = model.change(found.tried)
-        ratio = reduction_ratio(found.actual, predicted, rounding)
+        # Of the step that was solved for: a shorter one always agrees with the model.
+        predicted = model.change(longest)
+        ratio = reduction_ratio(measured, predicted, rounding)
         self._damping = next_damping(self._damping, ratio, self._settings.damping_floor * self._settings.damping)
         numbers = {
             "conjugate_gradient_iterate": best.number,
             "predicted_change": predicted,
-            "actual_change": found.actual,
+            "actual_change": measured,
             "reduction_ratio": float("nan") if ratio is None else ratio,
             "step_size": found.length,
         }

@@ -90,14 +90,15 @@ class ObjectiveGaussNewton(ObjectiveProducts):
     squared_gradients: Callable[[int], torch.Tensor]
 
 
-def objective_gauss_newton(objective: Objective) -> ObjectiveGaussNewton:
+def objective_gauss_newton(objective: Objective, samples: int = 0) -> ObjectiveGaussNewton:
     """Return an objective's loss, gradient and products with its Gauss-Newton matrix; costs one gradient.
 
-    The penalty, whose Hessian is its own Gauss-Newton matrix, is part of all of them. What is not finite is treated as
-    :func:`objective_products` does.
+    The penalty, whose Hessian is its own Gauss-Newton matrix, is part of all of them. Few samples, and what is not
+    finite, are treated as by :func:`objective_products`.
 
     Args:
         objective: The mini-batch objective.
+        samples: How many samples of the mini-batch products and squared gradients are over; 0 is all.
 
     Raises:
         CapabilityError: PyTorch cannot differentiate the model twice.
@@ -112,15 +113,15 @@ def objective_gauss_newton(objective: Objective) -> ObjectiveGaussNewton:
         kept.append(products)
         return products
 
-    around = _around(objective, made, GAUSS_NEWTON_PRICE, samples=0)
+    around = _around(objective, made, GAUSS_NEWTON_PRICE, samples)
 
     def squared_gradients(passes: int) -> torch.Tensor:
         if not kept:
             return torch.full_like(around.gradient, torch.nan)
-        batch = len(objective.inputs)
+        used = len(kept[0].output_gradient)
         for _ in range(passes):
-            objective.work.count_backward(batch)
-        signs = 2.0 * torch.randint(0, 2, (passes, batch), device=around.gradient.device) - 1.0
+            objective.work.count_backward(used)
+        signs = 2.0 * torch.randint(0, 2, (passes, used), device=around.gradient.device) - 1.0
         diagonal = fisher_diagonal(kept[0], signs.to(around.gradient))
         return diagonal + _penalty(objective) if objective.penalty else diagonal
 
