@@ -209,7 +209,7 @@ LINES = {
     # names
     "optimizer": (
         run(optimizer="sdg"),
-        "runs.sgd.optimizer: there is no optimizer 'sdg', did you mean 'sgd'?; there are adam, ",
+        "runs.sgd.optimizer: there is no optimizer 'sdg', did you mean 'sgd'?; there are adahessian, ",
     ),
     "module that optimizers share": (run(optimizer="protocol"), "runs.sgd.optimizer: there is no optimizer 'protocol'"),
     "problem name": (

@@ -185,7 +185,7 @@ def soap(rate, beta1=0.95, beta2=0.95, epsilon=1e-8, period=10, decay=0.0):
 )
 def test_steps_with_a_hessian_diagonal_follow_the_formula(name, settings, rule, shape):
     torch.manual_seed(0)
-    points = trajectory(name, shape, product="double_backward", **settings)
+    points = trajectory(name, shape, **settings)
     torch.manual_seed(0)
     np.testing.assert_allclose(points, by_hand(rule, shape), rtol=1e-11)
 
@@ -214,8 +214,8 @@ def test_preconditioned_steps_follow_the_formula(name, settings, rule, shape, mo
 @pytest.mark.parametrize(
     ("name", "settings", "wrong"),
     [
-        pytest.param("adahessian", {"product": "double_backward"}, adahessian(0.15, beta1=0.89), id="adahessian"),
-        pytest.param("sophia", {"product": "double_backward", "gamma": 5.0}, sophia(1e-3, gamma=4.9), id="sophia"),
+        pytest.param("adahessian", {}, adahessian(0.15, beta1=0.89), id="adahessian"),
+        pytest.param("sophia", {"gamma": 5.0}, sophia(1e-3, gamma=4.9), id="sophia"),
         pytest.param("shampoo", {"root_period": 4, "epsilon": 0.1}, shampoo(0.1, 0.1, 3), id="shampoo"),
         pytest.param("soap", {"basis_period": 2}, soap(3e-3, period=3), id="soap"),
     ],

@@ -62,8 +62,8 @@ class Training:
         return [CurvaturePair(*pair) for pair in self.optimizer.state_dict()["pairs"]]
 
 
-def test_the_first_step_is_as_long_as_the_learning_rate_along_the_gradient():
-    training = Training(learning_rate=0.2)
+def test_the_first_step_is_along_the_gradient_and_no_longer_than_is_allowed():
+    training = Training(learning_rate=0.1, longest_direction=2.0)
     matrix, minimum = quadratic(0)
     gradient = -matrix @ minimum
     training.step(0)
@@ -87,14 +87,17 @@ def test_each_difference_is_the_curvature_of_one_mini_batch(damping):
         assert (pair.difference - other).norm() > 1e-3 * other.norm()
 
 
-def test_a_step_is_along_the_product_with_all_pairs():
-    training = Training(learning_rate=0.3, damping=0.1)
+@pytest.mark.parametrize("longest", [1e3, 0.1])
+def test_a_step_is_along_the_product_with_all_pairs_and_no_longer_than_is_allowed(longest):
+    training = Training(learning_rate=0.3, damping=0.1, longest_direction=longest)
     for batch in range(4):
         training.step(batch)
     pairs = training.pairs
     before, _ = training.step(7, factor=0.5)
     matrix, minimum = quadratic(7)
     direction = inverse_product(pairs, matrix @ (before - minimum), mean_scale(pairs))
+    assert 0.1 < direction.norm() < 1e3
+    direction *= min(1, longest / direction.norm())
     torch.testing.assert_close(training.theta, before - 0.15 * direction, rtol=1e-10, atol=1e-12)
 
 
@@ -140,7 +143,7 @@ def test_a_step_of_no_length_keeps_the_pairs():
 
 
 def test_it_finds_the_minimum_of_an_ill_conditioned_quadratic():
-    training = Training(noise=0.0, learning_rate=1.0, damping=0.0, history=SIZE)
+    training = Training(noise=0.0, learning_rate=1.0, damping=0.0, history=SIZE, longest_direction=100.0)
     for _ in range(30):
         training.step(0)
     torch.testing.assert_close(training.theta, torch.ones(SIZE).double(), rtol=1e-6, atol=0)

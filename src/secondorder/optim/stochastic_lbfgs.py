@@ -1,10 +1,10 @@
 """Stochastic L-BFGS: a quasi-Newton direction whose curvature pairs each come from one function.
 
 Source: oLBFGS of Schraudolph, Yu & Günter 2007, section 3.2; damping by Powell's rule (Nocedal & Wright 2006, section
-18.3). One step on a mini-batch B: d = −H ∇f_B(θ); s = η d; y = ∇f_B(θ + s) − ∇f_B(θ) + δ s. Both gradients are of the
-same mini-batch, so that y is its curvature and not the difference of two mini-batches; a step costs two gradients. H
-is in :mod:`secondorder.newton.limited_memory`, the rest in docs/methods.md. Learning rate, history and δ are this
-project's.
+18.3). One step on a mini-batch B: d = −c H ∇f_B(θ), where c shortens what is too long; s = η d; y = ∇f_B(θ + s) −
+∇f_B(θ) + δ s. Both gradients are of the same mini-batch, so that y is its curvature and not the difference of two
+mini-batches; a step costs two gradients. H is in :mod:`secondorder.newton.limited_memory`, the rest in
+docs/methods.md. Learning rate, history and δ are this project's.
 
 The optimizer ``lbfgs`` is the deterministic method of ``torch.optim``, with several iterations and a line search on
 each of its larger batches.
@@ -26,7 +26,10 @@ from secondorder.training.objective import Objective
 class Settings:
     """Settings of stochastic L-BFGS."""
 
-    learning_rate: float = setting(0.1, "Step size η, in quasi-Newton steps.", above=0)
+    learning_rate: float = setting(1.0, "Step size η, in quasi-Newton steps.", above=0)
+    longest_direction: float = setting(
+        1.0, "Length that longer quasi-Newton directions, and the first gradient, are shortened to.", above=0
+    )
     history: int = setting(10, "Curvature pairs kept.", at_least=1)
     damping: float = setting(0.1, "δ, added to every curvature that is seen: y gains δ s.", at_least=0)
     powell_damping: bool = setting(
@@ -52,10 +55,11 @@ class StochasticLBFGS:
         """Take one step; see the protocol."""
         loss = objective.loss_and_gradient()
         gradient = self._gradient()
-        # Without curvature the first step is as long as the learning rate, or shorter.
-        scale = mean_scale(self._pairs) if self._pairs else 1 / gradient.norm().clamp(min=1)
-        length = self._settings.learning_rate * schedule_factor
-        step = -length * inverse_product(self._pairs, gradient, scale)
+        scale = mean_scale(self._pairs) if self._pairs else torch.ones_like(loss)
+        direction = inverse_product(self._pairs, gradient, scale)
+        shortened = (self._settings.longest_direction / direction.norm()).clamp(max=1)
+        length = self._settings.learning_rate * schedule_factor * shortened
+        step = -length * direction
         self._move(step)
         objective.loss_and_gradient()
         difference = self._gradient() - gradient + self._settings.damping * step
