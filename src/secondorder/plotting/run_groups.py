@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles
 from secondorder.presentation import Context
@@ -15,6 +17,7 @@ from secondorder.presentation import Context
 _LARGEST_GROUP = 5
 _LARGEST_ROW = 4
 _MISSED_ABOVE = 1.6
+_ABOVE_MARKS_INCHES = 0.06
 
 
 def groups_of(runs: Sequence[str]) -> list[list[str]]:
@@ -44,7 +47,7 @@ def draw_work_against(
 ) -> tuple[Figure, list[Axes]]:
     """Draw a panel per group of runs: work on a logarithmic scale against a difficulty on one.
 
-    A missing work is drawn above the budget, as a cross in a line that says so.
+    A missing work is drawn above the budget, on a line that says so.
 
     Args:
         outcomes: Columns run, ``difficulty`` and ``work``, in which NaN is a miss; refused runs left out.
@@ -76,15 +79,15 @@ def draw_work_against(
         panel.text(
             1,
             missed,
-            "not within the budget ",
-            transform=panel.get_yaxis_transform(),
+            "not within the budget",
+            transform=panel.get_yaxis_transform() + ScaledTranslation(0, _ABOVE_MARKS_INCHES, figure.dpi_scale_trans),
             ha="right",
             va="bottom",
             fontsize=6,
         )
     for panel in axes.flat[len(groups) :]:
         panel.remove()
-    axes[0, 0].set_ylim(top=2.2 * missed)
+    axes[0, 0].set_ylim(top=3 * missed)
     return figure, list(axes.flat[: len(groups)])
 
 
@@ -92,13 +95,8 @@ def _draw_run(
     panel: Axes, difficulty: "pd.Series[float]", work: "pd.Series[float]", missed: float, style: RunStyle, place: int
 ) -> None:
     # Runs that need the same work lie on each other; each is a little larger than the one drawn over it.
-    size = 7.5 - 0.9 * place
-    panel.plot(
-        difficulty,
-        work.fillna(missed),
-        color=style.color,
-        linestyle=style.linestyle,
-        marker=style.marker,
-        markersize=size,
-        markerfacecolor="none",
-    )
+    marks: dict[str, Any] = {"marker": style.marker, "markersize": 7.5 - 0.9 * place, "markerfacecolor": "none"}
+    panel.plot(difficulty, work, color=style.color, linestyle=style.linestyle, **marks)
+    # No line leads to a miss, because it would have a slope that means nothing.
+    absent = work.isna()
+    panel.plot(difficulty[absent], work[absent].fillna(missed), color=style.color, linestyle="none", **marks)

@@ -45,7 +45,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     drawn = set(outcomes["run"])
     groups = groups_of([run for run in context.main_runs if run in drawn])
     side = PAGE_INCHES / max(len(groups), 3)
-    size = side * len(groups), 0.8 + side * len(functions)
+    size = side * len(groups), 0.8 + 0.9 * side * len(functions)
     figure, axes = plt.subplots(len(functions), len(groups), figsize=size, squeeze=False)
     styles = run_styles(context.main_runs)
     for row, (_, about) in zip(axes, functions.iterrows(), strict=True):
