@@ -12,7 +12,7 @@ import pandas as pd
 from secondorder import optim
 from secondorder.errors import CapabilityError, InputError
 from secondorder.landscapes.functions import KINDS, AnalyticFunction
-from secondorder.landscapes.trajectories import Trajectory, describe, follow
+from secondorder.landscapes.trajectories import PATH_COLUMNS, Trajectory, describe, follow
 from secondorder.settings import settings_from
 
 
@@ -90,8 +90,8 @@ def compare(
                 }
             )
     front = ["function", "run"]
-    trajectories = pd.concat(paths, ignore_index=True)
-    return trajectories[[*front, *trajectories.columns.drop(front)]], pd.DataFrame(outcomes)
+    trajectories = pd.concat(paths, ignore_index=True) if paths else pd.DataFrame(columns=[*front, *PATH_COLUMNS])
+    return trajectories[[*front, *PATH_COLUMNS]], pd.DataFrame(outcomes)
 
 
 def best_trial(

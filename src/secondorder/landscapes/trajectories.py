@@ -14,6 +14,17 @@ from secondorder.optim.protocol import Optimizer
 from secondorder.training.work import Work
 
 Status = Literal["reached", "missed", "diverged"]
+PATH_COLUMNS = (
+    "step",
+    "gradient_equivalents",
+    "gap",
+    "distance",
+    "gradient_norm",
+    "smallest_eigenvalue",
+    "x",
+    "y",
+)
+"""What is known of every point of a path."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +66,14 @@ def follow(
     Raises:
         CapabilityError: The optimizer cannot treat the function; says why.
     """
-    training = least_squares(function, function.curvature)
-    optimizer = build_optimizer(list(training.model.parameters()))
-    work = Work(len(training.inputs))
-    points, spent = [training.point], [0.0]
-    small = tolerance * float(function.value(points[0]))
-    status: Status = "missed"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        training = least_squares(function, function.curvature)
+        optimizer = build_optimizer(list(training.model.parameters()))
+        work = Work(len(training.inputs))
+        points, spent = [training.point], [0.0]
+        small = tolerance * float(function.value(points[0]))
+        status: Status = "missed"
         while status == "missed" and work.gradient_equivalents < budget:
             optimizer.step(training.objective(work), 1.0)
             points.append(training.point)
@@ -79,22 +90,20 @@ def describe(function: AnalyticFunction, trajectory: Trajectory) -> pd.DataFrame
     """Return one row per point of a trajectory, with what the closed forms say of it.
 
     Returns:
-        Columns step, gradient_equivalents, gap (f, whose minimum is 0), distance (to the nearest minimiser),
-        gradient_norm, smallest_eigenvalue (of ∇²f), x and y (the first two coordinates). A point where f is not finite
-        has no row.
+        The columns :data:`PATH_COLUMNS`: gap is f, whose minimum is 0, distance that to the nearest minimiser,
+        smallest_eigenvalue of ∇²f, x and y the first two coordinates. A point where f is not finite has no row.
     """
     finite = function.value(trajectory.points).isfinite()
     points = trajectory.points[finite]
     to_minimisers = (points[:, None] - function.minimisers).norm(dim=-1)
-    return pd.DataFrame(
-        {
-            "step": finite.nonzero().flatten().numpy(),
-            "gradient_equivalents": trajectory.work[finite].numpy(),
-            "gap": function.value(points).numpy(),
-            "distance": to_minimisers.amin(dim=1).numpy(),
-            "gradient_norm": function.gradient(points).norm(dim=-1).numpy(),
-            "smallest_eigenvalue": torch.linalg.eigvalsh(function.hessian(points))[:, 0].numpy(),
-            "x": points[:, 0].numpy(),
-            "y": points[:, 1].numpy(),
-        }
+    columns = (
+        finite.nonzero().flatten(),
+        trajectory.work[finite],
+        function.value(points),
+        to_minimisers.amin(dim=1),
+        function.gradient(points).norm(dim=-1),
+        torch.linalg.eigvalsh(function.hessian(points))[:, 0],
+        points[:, 0],
+        points[:, 1],
     )
+    return pd.DataFrame({name: column.numpy() for name, column in zip(PATH_COLUMNS, columns, strict=True)})

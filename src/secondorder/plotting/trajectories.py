@@ -45,8 +45,8 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     drawn = set(outcomes["run"])
     groups = groups_of([run for run in context.main_runs if run in drawn])
     side = PAGE_INCHES / max(len(groups), 3)
-    size = side * len(groups), 0.8 + side * len(functions)
-    figure, axes = plt.subplots(len(functions), len(groups), figsize=size, squeeze=False)
+    size = side * len(groups), 0.8 + 0.9 * side * len(functions)
+    figure, axes = plt.subplots(len(functions), len(groups), figsize=size, squeeze=False, sharex="row", sharey="row")
     styles = run_styles(context.main_runs)
     for row, (_, about) in zip(axes, functions.iterrows(), strict=True):
         function = _function(about)
@@ -59,8 +59,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
                 if len(path):
                     _draw_path(panel, path, styles[run], reached=own.loc[run, "status"] == "reached")
         row[0].set_ylabel(_TITLES[about["kind"]].format(condition=about["condition"]))
-    for panel, runs in zip(axes[0], groups, strict=True):
-        name_runs(panel, runs, context)
+    name_runs(figure, list(axes[0]), groups, context)
     return figure
 
 
