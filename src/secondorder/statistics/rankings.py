@@ -42,8 +42,8 @@ def rank_correlation(ranks: pd.Series, others: pd.Series) -> float:
 
 
 def higher_is_better(finals: pd.DataFrame) -> bool:
-    """Return the direction of the metric that rows hold: their own word in ``higher_is_better``, up without one."""
-    return bool(finals["higher_is_better"].all()) if "higher_is_better" in finals else True
+    """Return the direction of the metric that rows hold: what their column ``better`` says, ``higher`` without one."""
+    return bool((finals["better"] == "higher").all()) if "better" in finals else True
 
 
 def rank_under_conditions(finals: pd.DataFrame, conditions: Sequence[str], reference: str) -> pd.DataFrame:
