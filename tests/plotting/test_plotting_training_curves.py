@@ -207,3 +207,9 @@ def test_caption_names_problem_and_level():
     caption = plotting.load("training_curves").caption(CONTEXT)
     assert caption.startswith("Training on mnist_mlp, a row per family of methods")
     assert "95% confidence band" in caption
+
+
+def test_every_row_labels_short_logarithmic_axes_in_plain_numbers(draw):
+    rows = panels(draw([*TWO, *curve_rows("lbfgs")], on_paper=True))
+    for axes in rows[:, 2]:
+        assert {"20", "50"} <= {label.get_text() for label in axes.get_yticklabels()}

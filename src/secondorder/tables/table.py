@@ -86,7 +86,7 @@ _ALIGNMENT = {True: "left", False: "right"}
 
 
 def _is_name(column: object) -> bool:
-    return column in {"problem", "study", "optimizer", "network", "loss", "hessian", "dtype", "product"}
+    return column in {"problem", "study", "condition", "optimizer", "network", "loss", "hessian", "dtype", "product"}
 
 
 def _text(value: Any, digits: int | None, significant: int | None) -> str:
