@@ -10,7 +10,7 @@ from matplotlib.collections import FillBetweenPolyCollection
 
 from secondorder import plotting
 from secondorder.plotting.product_methods import method_styles
-from secondorder.plotting.style import house_style, run_styles
+from secondorder.plotting.style import family_styles, house_style, run_styles
 
 FIGURES = (
     "exact_hessian_error",
@@ -21,7 +21,7 @@ FIGURES = (
     "newton_ascent",
     "sharpness",
 )
-STYLES = run_styles(list(CONTEXT.labels))
+STYLES = family_styles(list(CONTEXT.labels), {})
 NOTE = "Made with data that fails its published checksums."
 
 

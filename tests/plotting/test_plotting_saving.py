@@ -57,7 +57,7 @@ def test_files_say_neither_when_nor_with_what_they_were_made(saved):
 
 def test_png_is_as_wide_as_a_page_at_300_dots_per_inch(saved):
     height, width, _ = plt.imread(io.BytesIO(saved("one")[".png"])).shape
-    assert (width, height) == (2130, 1080)
+    assert (width, height) == (2130, 555)
 
 
 def test_only_the_figures_are_left(saved, tmp_path):

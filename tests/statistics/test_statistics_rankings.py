@@ -67,7 +67,7 @@ def test_conditions_rank_the_runs_that_all_of_them_have():
     assert table.loc["decay", "correlation"].tolist() == [-1, -1, -1]
 
 
-@pytest.mark.parametrize(("column", "expected"), [({}, True), ({"higher_is_better": [False, False]}, False)])
+@pytest.mark.parametrize(("column", "expected"), [({}, True), ({"better": "lower"}, False)])
 def test_direction_is_read_from_the_rows(column, expected):
     rows = pd.DataFrame({"problem": "p", "run": ["a", "b"], "mean": [0.1, 0.2], "diverged": 0, **column})
     assert higher_is_better(rows) is expected

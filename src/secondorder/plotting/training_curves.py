@@ -91,8 +91,11 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
                 else:
                     panel.plot(curve.index, curve["mean"], color=OTHER_RUNS, linewidth=0.6, zorder=1)
         _write_members(panels[0], figure.transFigure, label, members, styles, context)
+    # A scale that is set anew takes the ticks of all panels that share it away, so all scales come first.
     for panels in axes:
         _scale_axes(panels, context)
+    for panels in axes:
+        _tick_axes(panels)
     for panel, (_, position) in zip(axes[-1], _COLUMNS, strict=True):
         panel.set_xlabel(_POSITIONS[position])
     write_note(figure, data_note(seeds))
@@ -157,16 +160,21 @@ def _scale_axes(axes: Sequence[Axes], context: Context) -> None:
         if measure == "metric":
             panel.axhline(target, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
         panel.set_yscale("log")
+        if position in _LOGARITHMIC:
+            panel.set_xscale("log")
+    for place, label in ((0, "Training loss"), (2, f"Validation {metric.error_title}")):
+        axes[place].set_ylabel(label)
+        axes[place + 1].tick_params(labelleft=False)
+
+
+def _tick_axes(axes: Sequence[Axes]) -> None:
+    for panel, (_, position) in zip(axes, _COLUMNS, strict=True):
         if is_short(panel.get_ylim()):
             write_plain_numbers(panel.yaxis)
         if position in _LOGARITHMIC:
-            panel.set_xscale("log")
             if is_short(panel.get_xlim()):
                 write_plain_numbers(panel.xaxis)
         else:
             panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
         # Of so many panels they are most of the time that drawing takes.
         panel.minorticks_off()
-    for place, label in ((0, "Training loss"), (2, f"Validation {metric.error_title}")):
-        axes[place].set_ylabel(label)
-        axes[place + 1].tick_params(labelleft=False)

@@ -89,6 +89,7 @@ def _is_name(column: object) -> bool:
     return column in {
         "problem",
         "study",
+        "condition",
         "optimizer",
         "metric",
         "better",
