@@ -245,7 +245,7 @@ def test_columns_of_names_are_left_and_of_numbers_right(written):
     texts = written(finals())
     assert r"\begin{tabular}{llllrrrrr}" in texts[".tex"]
     alignment = texts[".md"].splitlines()[1].strip("|").split("|")
-    assert [cell.endswith(":") for cell in alignment] == [False, False, True, True, True, True, True]
+    assert [cell.endswith(":") for cell in alignment] == [False] * 4 + [True] * 5
 
 
 def test_latex_environments_are_balanced(written):
