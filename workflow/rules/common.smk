@@ -194,7 +194,7 @@ TrainingBatch = namedtuple("TrainingBatch", "name problem runs")
 Batch = namedtuple("Batch", "name members")
 TRAINING_BATCHES = [
     TrainingBatch(f"{problem}_{number}", problem, runs)
-    for problem in CONFIGURATION.problems
+    for problem in CONFIGURATION.all_problems
     for number, runs in enumerate(
         split(resolution.runs_of(CONFIGURATION, problem), CONFIGURATION.per_process.runs), start=1
     )
