@@ -545,3 +545,21 @@ def test_labels_that_do_not_fit_are_refused_in_the_words_of_pytorch(method, labe
     model, inputs = nn.Linear(4, 3).double(), torch.randn(3, 4).double()
     with pytest.raises((RuntimeError, ValueError, IndexError), match=message):
         HessianVectorProducts(model, nn.functional.cross_entropy, inputs, labels, method)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [nn.Linear(6, 4), nn.Conv2d(1, 2, 2), nn.ConvTranspose2d(1, 2, 2)],
+    ids=["dense", "convolution", "transposed"],
+)
+@pytest.mark.parametrize("method", ["r_operator", "complex_step"])
+def test_bias_of_a_frozen_first_layer_moves_alone(first, method):
+    torch.manual_seed(0)
+    inputs = torch.randn(5, 6) if isinstance(first, nn.Linear) else torch.randn(5, 1, 3, 3)
+    network = nn.Sequential(first, nn.Tanh(), nn.Flatten(), nn.LazyLinear(3)).double()
+    network(inputs.double())
+    first.weight.requires_grad_(False)
+    given = network, functional.cross_entropy, inputs.double(), torch.tensor([0, 1, 2, 1, 0])
+    vector = torch.randn(sum(p.numel() for p in network.parameters() if p.requires_grad), dtype=torch.float64)
+    found, expected = (hessian_vector_product(*given, vector, name) for name in (method, "double_backward"))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "environment.yml", "requirements.txt", "workflow", "config", "profiles", "src")
-BATCHED = re.compile(r"^(train_runs|draw_figures|write_tables)_\w+$")
+BATCHED = re.compile(r"^(train_runs|train_trials|draw_figures|write_tables)_\w+$")
 TRIMMED = Path(__file__).with_name("trimmed.yaml")
 
 

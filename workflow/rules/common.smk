@@ -184,6 +184,11 @@ def table_files(name):
     return [f"paper_tables/{TIER}/{name}.{suffix}" for suffix in ("csv", "md", "tex")]
 
 
+SEARCHED = [
+    (problem, run) for problem in CONFIGURATION.all_problems for run in searching.searched_runs(CONFIGURATION, problem)
+]
+
+
 def split(items, size):
     """Return consecutive parts of a list, each of at most so many items."""
     return [items[start : start + size] for start in range(0, len(items), size)]
@@ -197,6 +202,13 @@ TRAINING_BATCHES = [
     for problem in CONFIGURATION.all_problems
     for number, runs in enumerate(
         split(resolution.runs_of(CONFIGURATION, problem), CONFIGURATION.per_process.runs), start=1
+    )
+]
+TUNING_BATCHES = [
+    TrainingBatch(f"{problem}_{number}", problem, runs)
+    for problem in CONFIGURATION.all_problems
+    for number, runs in enumerate(
+        split([run for of, run in SEARCHED if of == problem], CONFIGURATION.per_process.runs), start=1
     )
 ]
 FIGURE_BATCHES = [
@@ -215,9 +227,6 @@ CAPABILITY_FILES = [path for paths in table_paths(PROBED).values() for path in p
 REPORT_FILE = f"{RESULTS}/report.html"
 # Without a suffix. The files are sources, committed, and read as a layer of the tier's configuration.
 TUNED = f"config/tuned/{TIER}"
-SEARCHED = [
-    (problem, run) for problem in CONFIGURATION.all_problems for run in searching.searched_runs(CONFIGURATION, problem)
-]
 TUNING_FILES = [f"{RESULTS}/tuning/trials.parquet", f"{TUNED}.yaml", f"{TUNED}.csv"] if SEARCHED else []
 
 
@@ -262,11 +271,6 @@ def run_data_manifest(wildcards):
     return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))[1]
 
 
-def run_code(wildcards):
-    """Return the digests of the code that decides a run's result."""
-    return training_digests(wildcards.problem, wildcards.run)
-
-
 def tuning_folder(problem, run):
     """Return the folder of the trials of a run."""
     return f"{RESULTS}/tuning/{problem}/{run}"
@@ -281,9 +285,21 @@ def trial_files(problem, run):
     ]
 
 
-def run_search(wildcards):
-    """Return all trials of a run, as plain values."""
-    return searching.search_of(CONFIGURATION, wildcards.problem, wildcards.run).to_mapping()
+def batch_trial_files(batch):
+    """Return the files of all trials of the runs of a tuning job."""
+    return [path for run in batch.runs for path in trial_files(batch.problem, run)]
+
+
+def batch_searches(batch):
+    """Return what a tuning job is told of each of its runs, and where their trials and checkpoints lie."""
+    return [
+        {
+            "search": searching.search_of(CONFIGURATION, batch.problem, run).to_mapping(),
+            "folder": tuning_folder(batch.problem, run),
+            "checkpoints": f"{RESULTS}/checkpoints/tuning/{batch.problem}/{run}",
+        }
+        for run in batch.runs
+    ]
 
 
 def all_searches(wildcards):

@@ -1,27 +1,29 @@
-rule train_trials:
-    input:
-        arrays=run_arrays,
-        manifest=run_data_manifest,
-    output:
-        trial_files("{problem}", "{run}"),
-    log:
-        f"logs/{TIER}/train_trials/{{problem}}/{{run}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/train_trials/{{problem}}/{{run}}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: CONFIGURATION.threads
-    resources:
-        gpu=gpus_per_run,
-    params:
-        search=run_search,
-        folder=tuning_folder("{problem}", "{run}"),
-        checkpoints=f"{RESULTS}/checkpoints/tuning/{{problem}}/{{run}}",
-        code=run_code,
-    message:
-        "Train all trials of {wildcards.run} on {wildcards.problem}; progress in {log}"
-    script:
-        "../scripts/train_trials.py"
+for batch in TUNING_BATCHES:
+
+    rule:
+        name:
+            f"train_trials_{batch.name}"
+        input:
+            arrays=prepared(resolution.dataset_of(CONFIGURATION, batch.problem))[0],
+            manifest=prepared(resolution.dataset_of(CONFIGURATION, batch.problem))[1],
+        output:
+            batch_trial_files(batch),
+        log:
+            f"logs/{TIER}/train_trials/{batch.name}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/train_trials/{batch.name}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: CONFIGURATION.threads
+        resources:
+            gpu=gpus_per_run,
+        params:
+            searches=batch_searches(batch),
+            code=batch_code(batch),
+        message:
+            f"Train all trials of {', '.join(batch.runs)} on {batch.problem}; progress in {{log}}"
+        script:
+            "../scripts/train_trials.py"
 
 
 # What was tuned is a source file, which Snakemake otherwise would delete before it is written anew.

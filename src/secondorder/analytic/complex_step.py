@@ -118,9 +118,11 @@ class _Replay:
     def _product(self, product: Product, arguments: tuple[Argument, ...]) -> Complex:
         a, b = self._value(arguments[0]), self._value(arguments[1])
         bias = None if arguments[2] is None else self._value(arguments[2])
+        # Where the bias alone moves, the product says which shape it is added to.
+        imaginary = _imaginary_pairs(a, b) or [(torch.zeros_like(a.real), b.real)]
         return Complex(
             product.apply(_real_pairs(a, b), None if bias is None else bias.real),
-            product.apply(_imaginary_pairs(a, b), None if bias is None else bias.imaginary),
+            product.apply(imaginary, None if bias is None else bias.imaginary),
         )
 
     def _backward(self, step: Step, cotangent: Complex) -> None:

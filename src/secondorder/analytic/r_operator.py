@@ -113,6 +113,9 @@ class _ProductRule:
             pairs.append((a, tangents[self._b]))
         if self._a is not None:
             pairs.append((tangents[self._a], b))
+        if not pairs:
+            # The bias alone moves; the product says which shape it is added to.
+            pairs.append((torch.zeros_like(a), b))
         bias = None if self._bias is None else tangents[self._bias]
         tangents[self._result] = self._product.apply(pairs, bias)
 
