@@ -49,11 +49,16 @@ class NamedModules:
             ConfigurationError: There is no such module.
         """
         self._require(name)
-        return any(function in _functions_now(folder / f"{name}.py") for folder in self._folders())
+        return self._has(name, function)
 
     def _require(self, name: str) -> None:
-        if name not in self.available():
+        if not self._has(name, self.function):
             raise ConfigurationError(f"there is no {self.kind} {name!r}; there are {', '.join(self.available())}")
+
+    def _has(self, name: str, function: str) -> bool:
+        return name.isidentifier() and any(
+            function in _functions_now(folder / f"{name}.py") for folder in self._folders()
+        )
 
     def _folders(self) -> list[Path]:
         return [Path(folder) for folder in sys.modules[self.package].__path__]

@@ -58,7 +58,16 @@ def finals():
     means = {"mnist_mlp": [90.0, 95.0, 80.0], "mnist_mlp_decay": [91.0, NAN, 92.0]}
     return pd.DataFrame(
         [
-            {"problem": problem, "run": run, "seeds": 3, "mean": mean, "ci_low": mean - 1, "ci_high": mean + 1}
+            {
+                "problem": problem,
+                "run": run,
+                "metric": "accuracy (%)",
+                "better": "higher",
+                "seeds": 3,
+                "mean": mean,
+                "ci_low": mean - 1,
+                "ci_high": mean + 1,
+            }
             | {"diverged": int(math.isnan(mean))}
             for problem, row in means.items()
             for run, mean in zip(RUNS, row, strict=True)
@@ -66,7 +75,7 @@ def finals():
     )
 
 
-GIVEN = {"time_to_target": times(), "step_cost": costs(), "accuracy": finals(), "seeds": SEEDS}
+GIVEN = {"time_to_target": times(), "step_cost": costs(), "final_metric": finals(), "seeds": SEEDS}
 
 
 @pytest.fixture

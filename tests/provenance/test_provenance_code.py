@@ -223,10 +223,18 @@ def test_the_exact_hessian_is_code_of_the_runs_and_checks_that_use_it_alone():
 @pytest.mark.parametrize("optimizer", optim.available())
 def test_hessian_vector_products_are_code_of_the_runs_that_take_them_alone(optimizer):
     files = code.training_code("mnist_mlp", optimizer)
-    takes = optimizer in ("adahessian", "exact_newton", "fosi", "low_rank_newton", "newton_krylov", "sophia")
+    takes = optimizer in (
+        "adahessian",
+        "exact_newton",
+        "fosi",
+        "hessian_free",
+        "low_rank_newton",
+        "newton_krylov",
+        "sophia",
+    )
     assert ("curvature/hessian_vector_products.py" in files) == takes
     assert ("curvature/products.py" in files) == takes
-    assert ("newton/conjugate_gradients.py" in files) == (optimizer == "newton_krylov")
+    assert ("newton/conjugate_gradients.py" in files) == (optimizer in ("hessian_free", "newton_krylov"))
 
 
 @pytest.mark.parametrize("rare", ["exact_newton", "newton_krylov"])

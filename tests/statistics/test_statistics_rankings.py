@@ -51,7 +51,7 @@ def test_rank_correlation(first, second, tau):
 
 def finals(**means):
     rows = [
-        {"problem": problem, "run": run, "mean": mean, "diverged": int(math.isnan(mean))}
+        {"problem": problem, "run": run, "better": "higher", "mean": mean, "diverged": int(math.isnan(mean))}
         for problem, by_run in means.items()
         for run, mean in by_run.items()
     ]
@@ -67,9 +67,9 @@ def test_conditions_rank_the_runs_that_all_of_them_have():
     assert table.loc["decay", "correlation"].tolist() == [-1, -1, -1]
 
 
-@pytest.mark.parametrize(("column", "expected"), [({}, True), ({"better": "lower"}, False)])
-def test_direction_is_read_from_the_rows(column, expected):
-    rows = pd.DataFrame({"problem": "p", "run": ["a", "b"], "mean": [0.1, 0.2], "diverged": 0, **column})
+@pytest.mark.parametrize(("better", "expected"), [("higher", True), ("lower", False)])
+def test_direction_is_read_from_the_rows(better, expected):
+    rows = pd.DataFrame({"problem": "p", "run": ["a", "b"], "mean": [0.1, 0.2], "diverged": 0, "better": better})
     assert higher_is_better(rows) is expected
     best = rank_under_conditions(rows, ["p"], "p").set_index("run")["rank"].idxmin()
     assert best == ("b" if expected else "a")

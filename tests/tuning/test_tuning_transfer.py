@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import load_configuration
 from secondorder.configuration.resolution import run_specification
 from secondorder.errors import ConfigurationError
-from secondorder.presentation import context_of, transfer_note
+from secondorder.presentation import transfer_note
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 NOTE = "Settings transferred from tier smoke."
@@ -32,7 +33,7 @@ def folder(tmp_path):
         large["problems"][name] = {
             "batch_size": 128,
             "budget_epochs": 1,
-            "target_accuracy": 0.9,
+            "target_metric": 0.9,
             "runs": ["sgd"],
             "overrides": overrides,
         }

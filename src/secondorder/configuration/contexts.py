@@ -28,12 +28,12 @@ def context_of(configuration: Configuration, problem: str | None = None, study: 
                 **{made: section.conditions[name].label or name for name, made in varied[problem].items()},
             }
             for problem, section in configuration.problems.items()
-            if section.conditions
+            if varied[problem]
         },
         condition_references={
             problem: varied[problem].get(section.condition_reference or "", problem)
             for problem, section in configuration.problems.items()
-            if section.conditions
+            if varied[problem]
         },
         transfers={name: source for name in configuration.all_problems if (source := _transfer(configuration, name))},
     )

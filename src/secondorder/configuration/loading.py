@@ -18,6 +18,8 @@ from secondorder.training.device import resolve_device
 DEFAULT_TIER = "smoke"
 DEFAULTS_FILE = "defaults.yaml"
 TUNED_FOLDER = "tuned"
+# Of the two safe loaders the one in C, where PyYAML was built with it, is ten times as fast.
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configuration:
@@ -213,7 +215,7 @@ def _typed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return yaml.safe_load(value)
+        return yaml.load(value, _Loader)  # noqa: S506  # it is one of the safe ones
     except (yaml.YAMLError, ValueError):
         return value
 
@@ -241,7 +243,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigurationError: The file cannot be read, is no YAML, or holds no mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # it is one of the safe ones
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:

@@ -525,8 +525,16 @@ class Configuration(Section):
         return {made: problem for problem in self.problems for made in self.condition_problems(problem).values()}
 
     def condition_problems(self, problem: str) -> dict[str, str]:
-        """Return the problems that the conditions of a problem make of it, by condition."""
-        return {name: condition_problem(problem, name) for name in self.problems[problem].conditions}
+        """Return the problems that the conditions of a problem make of it, by condition.
+
+        There are none where the problem trains none of the runs that its conditions are for.
+        """
+        section = self.problems[problem]
+        trained = self.runs if section.runs is None else section.runs
+        wanted = trained if section.condition_runs is None else section.condition_runs
+        if not any(run in trained and run not in section.without for run in wanted):
+            return {}
+        return {name: condition_problem(problem, name) for name in section.conditions}
 
     def tuned_for(self, problem: str, run: str) -> TunedSection | None:
         """Return what was tuned for a run on a problem; under a condition that was not tuned, what was without it."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration.declared import settings_model
 from secondorder.configuration.explanation import explain, unknown_name
-from secondorder.configuration.models import Configuration, FigureSection, TableSection
+from secondorder.configuration.models import Configuration, FigureSection, TableSection, condition_problem
 from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
 from secondorder.landscapes.names import OF_LANDSCAPES
@@ -223,7 +223,7 @@ def _check_conditions(configuration: Configuration, problem: str) -> None:
         raise unknown_name(f"{key}.condition_reference", "condition", reference, section.conditions)
     declared = problems.load(module_of(configuration, problem)).Settings
     for condition, changed in section.conditions.items():
-        if (name := configuration.condition_problems(problem)[condition]) in configuration.problems:
+        if (name := condition_problem(problem, condition)) in configuration.problems:
             raise ConfigurationError(
                 f"{key}.conditions.{condition}: makes the problem {name!r}, which there is already; choose another name"
             )
@@ -232,11 +232,6 @@ def _check_conditions(configuration: Configuration, problem: str) -> None:
             {**section.settings, **changed.settings},
             ["problems", problem, "conditions", condition, "settings"],
         )
-        if not runs_of(configuration, name):
-            raise ConfigurationError(
-                f"{key}.condition_runs: names none of the runs that the problem trains; name some of "
-                f"{', '.join(_main_runs_of(configuration, problem))}"
-            )
 
 
 def _check_curvature(configuration: Configuration) -> None:
