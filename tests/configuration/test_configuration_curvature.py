@@ -88,7 +88,11 @@ def test_problem_has_the_tables_that_it_asks_for():
 KRYLOV = {
     "runs": {"newton": {"optimizer": "newton_krylov"}, "newton_krylov": None, "newton_cg": None},
     "studies": None,
-    "problems": {"mnist_mlp": {"studies": None}, "mnist_mlp_narrow": None, "mnist_lenet5": {"without": ["newton"]}},
+    "problems": {
+        "mnist_mlp": {"studies": None, "condition_runs": None},
+        "mnist_mlp_narrow": None,
+        "mnist_lenet5": {"without": ["newton"]},
+    },
 }
 
 

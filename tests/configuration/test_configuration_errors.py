@@ -69,7 +69,7 @@ LINES = {
     ),
     "problem setting": (
         problem(settings={"activatio": "relu"}),
-        "problems.mnist_mlp.settings.activatio: unknown key, did you mean 'activation'?; known here: activation",
+        "problems.mnist_mlp.settings.activatio: unknown key, did you mean 'activation'?; known here: penalty",
     ),
     "problem without settings": (
         {"problems": {"mnist_lenet5": {"settings": {"zzz": 1}}}},
@@ -256,16 +256,16 @@ LINES = {
     "module that figures share": ({"figures": {"style": {"reads": ["curves"]}}}, "figures.style: there is no figure"),
     "table name": (
         {"tables": {"final_metrik": {"reads": ["final_metric"]}}},
-        "tables.final_metrik: there is no table 'final_metrik', did you mean 'final_metric'?; there are exact_",
+        "tables.final_metrik: there is no table 'final_metrik', did you mean 'final_metric'?; there are capabilities, ",
     ),
     "aggregated table of a figure": (
         {"figures": {"training_curves": {"reads": ["curve"]}}},
         "figures.training_curves.reads: there is no aggregated table 'curve', did you mean 'curves'?; "
-        "there are curves, final_metric, seeds, time_to_target",
+        "there are curves, final_metric, seeds, step_cost, time_to_target",
     ),
     "aggregated table of a table": (
-        {"tables": {"final_metric": {"reads": ["steps"]}}},
-        "tables.final_metric.reads: there is no aggregated table 'steps'; there are curves, final_metric,",
+        {"tables": {"final_metric": {"reads": ["zzz"]}}},
+        "tables.final_metric.reads: there is no aggregated table 'zzz'; there are curves, final_metric,",
     ),
     "bad run name": ({"runs": {"My-Run": {"optimizer": "sgd"}}}, f"runs.My-Run: given 'My-Run'; {NAME_RULE}"),
     "bad problem name": ({"problems": {"2nd": {}}}, f"problems.2nd: given '2nd'; {NAME_RULE}"),

@@ -43,7 +43,13 @@ EVERY_KEY = merge(
             "directions": {"dampings": [0.1]},
             "sharpness": {"tolerance": 0.01, "products": 50},
         },
-        "tuning": {"trials": 8, "seed": 1, "training_seed": 77},
+        "tuning": {
+            "trials": 8,
+            "seed": 1,
+            "training_seed": 77,
+            "transfer": "smoke",
+            "transfer_problems": {"mnist_mlp": "mnist_mlp"},
+        },
         "tuned": {
             "mnist_mlp": {
                 "adam": {
@@ -52,6 +58,7 @@ EVERY_KEY = merge(
                     "trials": 16,
                     "search": {"learning_rate": {"low": 0.001, "high": 0.1, "scale": "log"}},
                     "at_edge": [],
+                    "problem": "mnist_mlp",
                 }
             }
         },
@@ -60,6 +67,8 @@ EVERY_KEY = merge(
             "mnist_mlp": {
                 "module": "mnist_mlp",
                 "settings": {"activation": "tanh"},
+                "condition_reference": "coupled",
+                "tune_conditions": True,
                 "runs": ["sgd", "adam"],
                 "overrides": {"sgd": {"batch_size": 8, "schedule": SCHEDULE, "settings": {"momentum": 0.5}}},
             }

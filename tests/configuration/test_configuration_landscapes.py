@@ -71,10 +71,12 @@ def test_range_of_a_setting_replaces_that_of_every_run_that_searches_it():
         assert all(2 <= value <= 3 for value in values(run, "damping", search=search))
 
 
-def test_what_an_override_sets_is_not_searched_and_its_ranges_are_taken_as_they_are():
-    override = {"settings": {"damping": 0.5}, "search": {"learning_rate": {"low": 0.2, "high": 0.3}}}
-    given = {"overrides": {"exact_layerwise": override}, "learning_rate_factor": 10.0}
-    assert set(values("exact_layerwise", "damping", **given)) == {0.5}
+def test_what_a_run_changes_for_itself_is_not_searched_and_its_ranges_are_taken_as_they_are():
+    change = {"settings": {"epsilon": 0.5}, "search": {"learning_rate": {"low": 0.2, "high": 0.3}}}
+    configuration = loaded(runs={"adahessian": {"landscape": change}}, landscapes={"learning_rate_factor": 10.0})
+    (found,) = [given["trials"] for given in contestants_of(configuration) if given["run"] == "adahessian"]
+    assert all(0.2 <= trial["learning_rate"] <= 0.3 for trial in found)
+    assert {trial["epsilon"] for trial in found} == {0.5}
 
 
 def test_settings_that_were_tuned_on_networks_have_no_part():
@@ -114,11 +116,6 @@ def test_capabilities_are_probed_of_every_run_that_is_in_no_study():
         ),
         pytest.param(
             {"runs": ["sdg"]}, "landscapes.runs: there is no run 'sdg', did you mean 'sgd'?", id="no such run"
-        ),
-        pytest.param(
-            {"overrides": {"sdg": {}}},
-            "landscapes.overrides: there is no run 'sdg', did you mean",
-            id="no such override",
         ),
         pytest.param(
             {"search": {"damping": {"low": 1.0, "high": 0.1}}},

@@ -22,8 +22,8 @@ optimizer and problem declares; a test keeps this page and the code together.
 
 `config/defaults.yaml` holds what all tiers share, `config/<tier>.yaml` what one tier changes, and the command line what
 one call changes: `snakemake --config tier=paper seeds=5`, or `--configfile mine.yaml`. Later values replace earlier
-ones key by key. `null` takes a key back to its default, and a run or a problem away: full MNIST and Adam alone is
-`{tier: mine, based_on: reduced, problems: {mnist_mlp: {runs: [adam]}, mnist_lenet5: null, cifar10_3c3d: null}}`.
+ones key by key. `null` takes a key back to its default, and a run or a problem away: `smoke` without the LSTM, and with Adam
+alone on LeNet-5, is `{tier: mine, based_on: smoke, problems: {mnist_lenet5: {runs: [adam]}, mnist_lstm: null}}`.
 
 An unknown key, a wrong type or an impossible value stops before any job starts.
 """
@@ -31,13 +31,14 @@ An unknown key, a wrong type or an impossible value stops before any job starts.
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Top level", models.Configuration),
     ("`data`", models.DataSection),
+    ("`per_process`", models.PerProcessSection),
     ("`statistics`", models.StatisticsSection),
     ("`tuning`", models.TuningSection),
     ("`runs.<run>`", models.RunSection),
     ("`runs.<run>.search.<setting>`", models.RangeSection),
     ("`runs.<run>.schedule`", models.ScheduleSection),
     ("`studies.<study>`", models.StudySection),
-    ("`studies.<study>.runs.<run>`", models.VariantSection),
+    ("`studies.<study>.runs.<run>` and `runs.<run>.landscape`", models.VariantSection),
     ("`problems.<problem>`", models.ProblemSection),
     ("`problems.<problem>.overrides.<run>`", models.OverrideSection),
     ("`problems.<problem>.conditions.<condition>`", models.ConditionSection),

@@ -7,7 +7,7 @@ from typing import Any
 
 from secondorder import optim
 from secondorder.configuration.explanation import unknown_name
-from secondorder.configuration.models import Configuration, VariantSection, varied
+from secondorder.configuration.models import Configuration, varied
 from secondorder.configuration.resolution import resolve_settings
 from secondorder.configuration.searching import check_ends, ranges_of
 from secondorder.errors import ConfigurationError
@@ -37,10 +37,9 @@ def check_landscapes(configuration: Configuration) -> None:
                 f"landscapes.functions.{name}: given {', '.join(arguments) or 'nothing'}; kind {kind!r} takes "
                 f"{', '.join(wanted) or 'nothing'}, no more and no less"
             )
-    for key, named in (("runs", section.runs or []), ("overrides", section.overrides)):
-        for run in named:
-            if run not in configuration.runs:
-                raise unknown_name(f"landscapes.{key}", "run", run, configuration.runs)
+    for run in section.runs or []:
+        if run not in configuration.runs:
+            raise unknown_name("landscapes.runs", "run", run, configuration.runs)
     for name, given in section.search.items():
         check_ends(["landscapes", "search"], name, given)
 
@@ -57,15 +56,15 @@ def contestants_of(configuration: Configuration) -> list[dict[str, Any]]:
     section = configuration.landscapes
     contestants = []
     for run in configuration.runs if section.runs is None else section.runs:
-        override = section.overrides.get(run, VariantSection())
-        chosen = varied(configuration.runs[run], override)
+        change = configuration.runs[run].landscape
+        chosen = varied(configuration.runs[run], change)
         declared = optim.load(chosen.optimizer).Settings
         ranges = {
-            name: searched if name in override.search else _without_noise(configuration, declared, name, searched)
+            name: searched if name in change.search else _without_noise(configuration, declared, name, searched)
             for name, searched in ranges_of(chosen).items()
         }
         trials = draw_trials(ranges, section.trials, configuration.tuning.seed) if ranges else ({},)
-        key = ["landscapes", "overrides", run]
+        key = ["runs", run, "landscape"]
         settings = [resolve_settings(declared, {**chosen.settings, **trial}, key) for trial in trials]
         contestants.append({"run": run, "optimizer": chosen.optimizer, "trials": settings})
     return contestants

@@ -122,6 +122,17 @@ class ScheduleSection(Section):
     gamma: float = Field(0.1, gt=0, le=1, description="Factor of each drop of `step`.")
 
 
+class VariantSection(Section):
+    """What one run of a study changes in the run that the study varies."""
+
+    label: str | None = Field(None, description="Name in figures; the variant's own name when absent.")
+    batch_size: int | None = Field(None, ge=1, description="Replaces the varied run's batch size.")
+    settings: SettingValues = Field(
+        {}, description="Replace the varied run's settings of the same names, and are not searched."
+    )
+    search: dict[str, RangeSection] = Field({}, description="Ranges beside those of the varied run, or in their place.")
+
+
 class RunSection(Section):
     """A run: an optimizer with its settings, under a name that results and figures use."""
 
@@ -136,17 +147,11 @@ class RunSection(Section):
     search: dict[str, RangeSection] = Field(
         {}, description="Values that `snakemake tune` searches, by setting; a run without any is not tuned."
     )
-
-
-class VariantSection(Section):
-    """What one run of a study changes in the run that the study varies."""
-
-    label: str | None = Field(None, description="Name in figures; the variant's own name when absent.")
-    batch_size: int | None = Field(None, ge=1, description="Replaces the varied run's batch size.")
-    settings: SettingValues = Field(
-        {}, description="Replace the varied run's settings of the same names, and are not searched."
+    landscape: VariantSection = Field(
+        VariantSection(),
+        description="What is changed where the run goes over analytic functions; ranges given here are taken as they "
+        "are.",
     )
-    search: dict[str, RangeSection] = Field({}, description="Ranges beside those of the varied run, or in their place.")
 
 
 class StudySection(Section):
@@ -382,9 +387,6 @@ class LandscapesSection(Section):
     )
     search: dict[Name, RangeSection] = Field(
         {}, description="Ranges that replace those of settings of these names in every run that searches them."
-    )
-    overrides: dict[Name, VariantSection] = Field(
-        {}, description="What is changed in single runs; ranges given here are taken as they are."
     )
 
 
