@@ -22,8 +22,8 @@ optimizer and problem declares; a test keeps this page and the code together.
 
 `config/defaults.yaml` holds what all tiers share, `config/<tier>.yaml` what one tier changes, and the command line what
 one call changes: `snakemake --config tier=paper seeds=5`, or `--configfile mine.yaml`. Later values replace earlier
-ones key by key. `null` takes a key back to its default, and a run or a problem away: `smoke` without the LSTM, and with Adam
-alone on LeNet-5, is `{tier: mine, based_on: smoke, problems: {mnist_lenet5: {runs: [adam]}, mnist_lstm: null}}`.
+ones key by key. `null` takes a key back to its default, and a run or a problem away: `smoke` without the LSTM, and with
+Adam alone on LeNet-5, is `{tier: mine, based_on: smoke, problems: {mnist_lenet5: {runs: [adam]}, mnist_lstm: null}}`.
 
 An unknown key, a wrong type or an impossible value stops before any job starts.
 """
