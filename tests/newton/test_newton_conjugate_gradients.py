@@ -9,7 +9,7 @@ from scipy.sparse.linalg import cg
 
 from secondorder.errors import InputError
 from secondorder.newton.conjugate_gradients import conjugate_gradients
-from secondorder.newton.krylov_solution import KrylovEnd
+from secondorder.newton.krylov_end import KrylovEnd
 
 DEVICES = [
     "cpu",

@@ -7,7 +7,7 @@ from scipy.sparse.linalg import cg
 
 from secondorder.errors import InputError
 from secondorder.newton.conjugate_gradients import conjugate_gradients
-from secondorder.newton.krylov_solution import KrylovEnd
+from secondorder.newton.krylov_end import KrylovEnd
 from secondorder.newton.preconditioner import diagonal_preconditioner
 from secondorder.newton.relative_progress import RelativeProgress, has_stalled
 

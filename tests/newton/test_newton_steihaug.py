@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from secondorder.errors import InputError
 from secondorder.newton.conjugate_gradients import conjugate_gradients
-from secondorder.newton.krylov_solution import KrylovEnd
+from secondorder.newton.krylov_end import KrylovEnd
 from secondorder.newton.steihaug import length_to_boundary, next_radius, steihaug
 
 

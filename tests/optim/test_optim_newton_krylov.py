@@ -16,7 +16,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from secondorder.curvature.hessian_vector_products import MethodName
 from secondorder.errors import ConfigurationError
-from secondorder.newton.krylov_solution import KrylovEnd
+from secondorder.newton.krylov_end import KrylovEnd
 from secondorder.optim import newton_krylov
 from secondorder.training.objective import Objective
 from secondorder.training.work import PRODUCT_PRICES, Work

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from secondorder.newton.krylov_solution import KrylovEnd
+from secondorder.newton.krylov_end import KrylovEnd
 from secondorder.statistics.krylov import DIAGNOSTICS, ENDS, krylov_steps
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import torch
 
 from secondorder.errors import InputError
-from secondorder.newton.krylov_solution import KrylovEnd, KrylovSolution, check_iteration, not_finite, solution
+from secondorder.newton.krylov_end import KrylovEnd
+from secondorder.newton.krylov_solution import KrylovSolution, check_iteration, not_finite, solution
 
 
 def steihaug(

@@ -17,7 +17,8 @@ from secondorder.curvature.products import split_like
 from secondorder.newton.armijo import backtrack
 from secondorder.newton.conjugate_gradients import conjugate_gradients
 from secondorder.newton.iterate_backtracking import IterateSaver, SavedIterate, best_iterate
-from secondorder.newton.krylov_solution import Iterate, KrylovEnd, KrylovSolution
+from secondorder.newton.krylov_end import KrylovEnd
+from secondorder.newton.krylov_solution import Iterate, KrylovSolution
 from secondorder.newton.levenberg_marquardt import next_damping, reduction_ratio
 from secondorder.newton.preconditioner import diagonal_preconditioner
 from secondorder.newton.quadratic_model import QuadraticModel, rounding_of

@@ -18,7 +18,8 @@ from secondorder.curvature.products import split_like
 from secondorder.errors import ConfigurationError
 from secondorder.newton.armijo import backtrack
 from secondorder.newton.conjugate_gradients import conjugate_gradients
-from secondorder.newton.krylov_solution import KrylovEnd, KrylovSolution
+from secondorder.newton.krylov_end import KrylovEnd
+from secondorder.newton.krylov_solution import KrylovSolution
 from secondorder.newton.quadratic_model import QuadraticModel, rounding_of, taylor_error
 from secondorder.newton.steihaug import next_radius, steihaug
 from secondorder.newton.taylor_control import TaylorRule, taylor_control

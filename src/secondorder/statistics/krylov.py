@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from secondorder.newton.krylov_solution import KrylovEnd
+from secondorder.newton.krylov_end import KrylovEnd
 
 DIAGNOSTICS = (
     "krylov_products",
