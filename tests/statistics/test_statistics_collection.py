@@ -220,3 +220,12 @@ def test_aggregate_gives_each_summary_what_it_needs(folder):
     assert tables["time_to_target"]["reached"].tolist() == [1]
     assert tables["updates_to_loss"]["target"].tolist() == [9.0]
     assert tables["seeds"]["seed"].tolist() == [0, 4]
+
+
+def test_table_without_rows_has_no_say_in_the_types_of_columns(tmp_path):
+    for name, rows in (("empty", []), ("filled", [{"problem": "p", "updates": 3.5}])):
+        write_aggregated({name: pd.DataFrame(rows, columns=["problem", "updates"])}, tmp_path)
+    files = [str(tmp_path / f"{name}.parquet") for name in ("empty", "filled")]
+    read = read_aggregated({"both": files, "neither": files[:1]})
+    assert read["both"]["updates"].dtype == float
+    assert list(read["neither"].columns) == ["problem", "updates"]

@@ -38,6 +38,11 @@ def test_work_is_in_gradients_over_the_same_samples(training, changes, gradients
     assert probed.seconds > 0
 
 
+def test_network_that_reproduces_its_images_gets_them_as_targets(training):
+    changes = {"problem_module": "mnist_autoencoder", "problem_settings": {"hidden": "8-4"}}
+    assert probe(specification(**changes), training, samples=5).refusal == ""
+
+
 def test_refusal_has_the_reason_and_no_numbers(training):
     probed = probe(specification(**CONVOLUTIONAL, **PER_SAMPLE), training, samples=4)
     assert "'per_sample' is for dense networks" in probed.refusal

@@ -67,4 +67,10 @@ def read_aggregated(paths: Mapping[str, str | Sequence[str]]) -> dict[str, pd.Da
         paths: By name, the path of a table or those of several problems' tables, which are put together.
     """
     listed = {name: [given] if isinstance(given, str) else given for name, given in paths.items()}
-    return {name: pd.concat(map(pd.read_parquet, files), ignore_index=True) for name, files in listed.items()}
+    return {name: _together([pd.read_parquet(file) for file in files]) for name, files in listed.items()}
+
+
+def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return all rows. A table without any does not know the types of its columns, and has no say in them."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled or tables[:1], ignore_index=True)
