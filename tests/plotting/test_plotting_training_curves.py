@@ -7,7 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from drawn_tables import CONTEXT, curve_rows, tables
-from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection
+from matplotlib.colors import to_hex
 
 from secondorder import plotting
 from secondorder.errors import ConfigurationError
@@ -89,7 +90,9 @@ def test_each_family_has_a_row_with_a_line_and_a_band_for_each_of_its_runs(draw)
 def test_runs_of_other_families_are_grey_lines_in_every_row(draw):
     rows = panels(draw([*TWO, *curve_rows("lbfgs")]))
     for row, others in zip(rows, (1, 2), strict=True):
-        assert {len([line for line in axes.lines if line.get_color() == OTHER_RUNS]) for axes in row} == {others}
+        grey = [[c for c in axes.collections if isinstance(c, LineCollection)] for axes in row]
+        assert {len(drawn.get_segments()) for collections in grey for drawn in collections} == {others}
+        assert {to_hex(drawn.get_color()[0]) for collections in grey for drawn in collections} == {to_hex(OTHER_RUNS)}
 
 
 @pytest.mark.parametrize(("column", "position", "unit"), COLUMNS)

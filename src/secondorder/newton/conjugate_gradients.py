@@ -10,9 +10,9 @@ from collections.abc import Callable
 import torch
 
 from secondorder.errors import InputError
+from secondorder.newton.krylov_end import KrylovEnd
 from secondorder.newton.krylov_solution import (
     Iterate,
-    KrylovEnd,
     KrylovSolution,
     Watch,
     check_iteration,

@@ -4,8 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -81,15 +83,17 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     # Panels of one metric share its scale, whatever they are drawn against.
     axes[0, 1].sharey(axes[0, 0])
     axes[0, 3].sharey(axes[0, 2])
+    for column, (measure, position) in enumerate(_COLUMNS):
+        of_measure = curves[curves["metric"] == names[measure]]
+        shown = {
+            run: _shown_curve(of_measure[of_measure["run"] == run], position, metric if measure == "metric" else None)
+            for run in runs
+        }
+        for panel, members in zip(axes[:, column], rows.values(), strict=False):
+            _draw_others(panel, [curve for run, curve in shown.items() if run not in members])
+            for run in members:
+                _draw_curve(panel, shown[run], styles[run], ends_early=run in diverged)
     for panels, (label, members) in zip(axes, rows.items(), strict=False):
-        for panel, (measure, position) in zip(panels, _COLUMNS, strict=True):
-            for run in runs:
-                curve = curves[(curves["run"] == run) & (curves["metric"] == names[measure])]
-                curve = _shown_curve(curve, position, metric if measure == "metric" else None)
-                if run in members:
-                    _draw_curve(panel, curve, styles[run], ends_early=run in diverged)
-                else:
-                    panel.plot(curve.index, curve["mean"], color=OTHER_RUNS, linewidth=0.6, zorder=1)
         _write_members(panels[0], figure.transFigure, label, members, styles, context)
     # A scale that is set anew takes the ticks of all panels that share it away, so all scales come first.
     for panels in axes:
@@ -108,6 +112,13 @@ def _shown_curve(curve: pd.DataFrame, position: str, metric: MetricDescription |
         curve = curve[curve["step"] > 0]
     values = curve.set_index(position)[_SUMMARY]
     return values if metric is None else metric.error(values)
+
+
+def _draw_others(axes: Axes, curves: Sequence[pd.DataFrame]) -> None:
+    """Draw the means of curves in grey, as one artist: lines of their own would take most of the time."""
+    lines = [np.column_stack([curve.index, curve["mean"]]) for curve in curves if len(curve)]
+    if lines:
+        axes.add_collection(LineCollection(lines, colors=OTHER_RUNS, linewidths=0.6, zorder=1))
 
 
 def _draw_curve(axes: Axes, curve: pd.DataFrame, style: RunStyle, *, ends_early: bool) -> None:
