@@ -11,9 +11,9 @@ from landscape_frames import landscape_outcomes, trajectories
 
 from secondorder import plotting
 from secondorder.plotting.run_groups import groups_of
-from secondorder.plotting.style import house_style, run_styles
+from secondorder.plotting.style import family_styles, house_style
 
-STYLES = run_styles(list(CONTEXT.labels))
+STYLES = family_styles(list(CONTEXT.labels), CONTEXT.families)
 MANY = dataclasses.replace(CONTEXT, labels={f"run_{number}": f"Run {number}" for number in range(12)})
 
 

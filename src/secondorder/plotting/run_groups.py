@@ -12,7 +12,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles
+from secondorder.plotting.dots import in_families
+from secondorder.plotting.style import PAGE_INCHES, RunStyle, family_styles
 from secondorder.presentation import Context
 
 _LARGEST_GROUP = 6
@@ -37,7 +38,7 @@ def name_runs(figure: Figure, panels: Sequence[Axes], groups: Sequence[Sequence[
         groups: The runs of each.
         context: Gives labels and order.
     """
-    styles = run_styles(context.main_runs)
+    styles = family_styles(context.main_runs, context.families)
     for panel, runs in zip(panels, groups, strict=True):
         legend = panel.legend(
             [line_of(styles[run]) for run in runs],
@@ -80,10 +81,10 @@ def draw_work_against(
         The figure and its panels.
     """
     drawn = set(outcomes["run"])
-    groups = groups_of([run for run in context.main_runs if run in drawn])
+    groups = groups_of(in_families([run for run in context.main_runs if run in drawn], context))
     figure, axes = plt.subplots(1, len(groups), figsize=(PAGE_INCHES, 3.1), sharex=True, sharey=True, squeeze=False)
     panels = list(axes[0])
-    styles = run_styles(context.main_runs)
+    styles = family_styles(context.main_runs, context.families)
     missed = _MISSED_ABOVE * max(budget, outcomes[work].max())
     for panel, runs in zip(panels, groups, strict=True):
         panel.set_xscale("log")

@@ -32,7 +32,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     budget = float(shown["gradient_equivalents"].max())
     figure, panels = draw_work_against(shown, "start_distance", "escape", budget, context)
     for panel in panels:
-        panel.set_xlabel("Distance from the stable manifold")
+        panel.set_xlabel("Distance from the\nstable manifold")
         panel.label_outer()
     panels[0].invert_xaxis()
     panels[0].set_ylabel("Gradient-equivalents")

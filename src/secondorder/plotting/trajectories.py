@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from secondorder.landscapes.functions import KINDS, AnalyticFunction
+from secondorder.plotting.dots import in_families
 from secondorder.plotting.run_groups import groups_of, name_runs
-from secondorder.plotting.style import PAGE_INCHES, RunStyle, run_styles
+from secondorder.plotting.style import PAGE_INCHES, RunStyle, family_styles
 from secondorder.presentation import Context
 
 _TITLES = {"quadratic": "Quadratic, κ = {condition:g}", "rosenbrock": "Rosenbrock", "strict_saddle": "Strict saddle"}
@@ -43,11 +44,11 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     outcomes = outcomes[outcomes["dimension"] == 2]
     functions = outcomes.drop_duplicates("kind")
     drawn = set(outcomes["run"])
-    groups = groups_of([run for run in context.main_runs if run in drawn])
+    groups = groups_of(in_families([run for run in context.main_runs if run in drawn], context))
     side = PAGE_INCHES / max(len(groups), 3)
     size = side * len(groups), 0.8 + 0.9 * side * len(functions)
     figure, axes = plt.subplots(len(functions), len(groups), figsize=size, squeeze=False, sharex="row", sharey="row")
-    styles = run_styles(context.main_runs)
+    styles = family_styles(context.main_runs, context.families)
     for row, (_, about) in zip(axes, functions.iterrows(), strict=True):
         function = _function(about)
         own = outcomes[outcomes["function"] == about["function"]].set_index("run")
