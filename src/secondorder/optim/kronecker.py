@@ -5,8 +5,8 @@ Source: Martens & Grosse 2015: moving averages (section 5), damping by γ + λ, 
 step is that of Ba, Grosse & Martens 2017. Defined in docs/methods.md, section "K-FAC and EKFAC".
 
 Parameters without Kronecker factors (of normalisations, embeddings, grouped convolutions and all other modules than
-``Linear`` and ``Conv2d``, shared weights, layers with a frozen parameter) are taken to have curvature 1: their step is
-their gradient over 1 + γ + λ.
+``Linear`` and ``Conv2d``, weights that are shared or computed from others, layers with a frozen parameter) are taken to
+have curvature 1: their step is their gradient over 1 + γ + λ.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
