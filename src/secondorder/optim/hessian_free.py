@@ -40,8 +40,8 @@ class Settings:
     )
     damping_floor: float = setting(
         0.1,
-        "Share of its start at or below which λ is not lowered further. The loss of the mini-batch that a step is made of falls as "
-        "predicted however much of it is noise, so that λ would fall without end.",
+        "Share of its start at or below which λ is not lowered further. The loss of the mini-batch that a step is made "
+        "of falls as predicted however much of it is noise, so that λ would fall without end.",
         above=0,
         at_most=1,
     )
