@@ -31,8 +31,8 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     caption = (
         f"A step of every run, and of each kind where it has several, on at most {probed['samples'].max()} training "
         "images of every problem. Trained: the problem trains the run. Refused: the optimizer cannot, for the reason "
-        "below. Possible: the step is taken, but the problem leaves the run out; the number is the work of the step, or "
-        "of the dearest, in gradients over the same images. "
+        "below. Possible: the step is taken, but the problem leaves the run out; the number is the work of the step, "
+        "or of the dearest, in gradients over the same images. "
         f"{reasons} {data_note(probed)}"
     )
     return Table(
