@@ -111,11 +111,6 @@ class LayerStatistics:
         return self._uses * (inputs**2 + len(self.gradients) * (gradients**2 + inputs * gradients))
 
     @property
-    def forward_multiplications(self) -> float:
-        """Those of the layer's forward pass over all samples."""
-        return float(self._uses * len(self.inputs) * len(self.gradients[0]))
-
-    @property
     def _uses(self) -> int:
         return self.inputs.shape[1] * self.inputs.shape[2]
 
