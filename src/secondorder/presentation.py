@@ -28,7 +28,7 @@ class Context:
         study: The study of a figure that is drawn for each study; None for others.
         metrics: What networks are judged by, in plain values, by problem.
         families: The family of methods of each run.
-        left_out: The runs that a problem leaves out, such as methods that cannot treat it, by problem.
+        left_out: The runs that a problem leaves out, because they cannot treat it or are too dear, by problem.
         conditions: By problem that has conditions, the names to show of it and of the problems of its conditions.
         condition_references: By problem that has conditions, the one of these that the others are compared with.
         transfers: By problem on which runs take settings that were tuned elsewhere, where these come from.

@@ -332,12 +332,19 @@ def frozen_bias():
     return model
 
 
+def normalised_weight():
+    model = perceptron()
+    nn.utils.parametrizations.weight_norm(model[0])
+    return model
+
+
 @pytest.mark.parametrize(
     ("network", "names"),
     [
         pytest.param(perceptron, ["0", "2"], id="perceptron"),
         pytest.param(Tied, ["own"], id="shared weight"),
         pytest.param(frozen_bias, ["2"], id="frozen bias"),
+        pytest.param(normalised_weight, ["2"], id="weight computed from parameters"),
         pytest.param(lambda: nn.Sequential(nn.Conv2d(4, 4, 2, groups=2), nn.Conv2d(4, 2, 2)), ["1"], id="groups"),
         pytest.param(lambda: nn.Sequential(nn.Embedding(4, 3), nn.BatchNorm1d(3), nn.LSTM(3, 2)), [], id="others"),
     ],

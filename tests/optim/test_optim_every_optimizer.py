@@ -225,6 +225,25 @@ def test_it_resumes_bitwise(name, settings, after, dtype, copied):
     assert torch.equal(second.parameters(), uninterrupted.parameters())
 
 
+def tensors_in(state):
+    if isinstance(state, torch.Tensor):
+        return [state]
+    values = state.values() if isinstance(state, dict) else state if isinstance(state, list | tuple) else []
+    return [tensor for value in values for tensor in tensors_in(value)]
+
+
+@pytest.mark.parametrize(("name", "settings"), STATEFUL.values(), ids=STATEFUL)
+def test_its_state_goes_to_the_device_of_the_parameters(name, settings):
+    regression = Regression(name, **settings)
+    regression.steps(range(4))
+    elsewhere = regression.model.to("meta")
+    module = optim.load(name)
+    moved = module.build(list(elsewhere.parameters()), module.Settings(**settings))
+    moved.load_state_dict(through_a_file(regression.optimizer.state_dict()))
+    # PyTorch keeps its counters of steps, single numbers, where they are read.
+    assert {tensor.device.type for tensor in tensors_in(moved.state_dict()) if tensor.ndim} <= {"meta"}
+
+
 @pytest.mark.parametrize(("name", "settings"), STATEFUL.values(), ids=STATEFUL)
 def test_without_its_state_it_goes_elsewhere(name, settings):
     uninterrupted = Regression(name, **settings)

@@ -211,7 +211,7 @@ def test_the_damping_that_was_carried_over_is_the_one_that_is_solved_with(dampin
     assert numbers["damping"] == damping
 
 
-def test_the_damping_falls_where_the_model_is_right_and_no_further_than_its_floor():
+def test_the_damping_falls_where_the_model_is_right_until_it_is_below_its_floor():
     problem = Problem(regression, squared_error)
     optimizer = problem.optimizer(damping=0.9, damping_floor=0.5, **WHOLE)
     dampings = [problem.step(optimizer)[1]["damping"] for _ in range(5)]

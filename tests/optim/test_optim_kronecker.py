@@ -210,6 +210,17 @@ def test_a_step_costs_its_gradient_passes_factors_and_inverses(method, fisher):
 
 
 @BOTH
+def test_multiplications_are_relative_to_the_gradient_of_layers_without_factors_too(method):
+    first = nn.Linear(4, 4).double()
+    first.bias.requires_grad_(False)
+    model = nn.Sequential(first, linear())
+    objective = objective_of(model, data(4), data(CLASSES))
+    step_of(method, model, objective, fisher="mc")
+    gradient = GRADIENT + 3 * SAMPLES * 4 * 4
+    assert objective.work.gradient_equivalents == pytest.approx(1 + 1 / 3 + PRICES[method](1) / gradient)
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("network", "shape"),
     [

@@ -29,6 +29,19 @@ def training(dataset):
             1 + 2,
             id="a gradient and a product by the R-operator",
         ),
+        pytest.param(
+            {
+                "optimizer": "intermittent",
+                "optimizer_settings": {"rare_settings": "control=fixed, krylov_steps=1, product=double_backward"},
+            },
+            1 + 2,
+            id="the dearer of two kinds of steps",
+        ),
+        pytest.param(
+            {"optimizer": "fosi", "optimizer_settings": {"largest": 1, "krylov_steps": 1}},
+            1 + 2 + (4 + 1 + 5) * 1619 / (3 * 1604 * 7),
+            id="the search and the vectors that come after a warm-up",
+        ),
     ],
 )
 def test_work_is_in_gradients_over_the_same_samples(training, changes, gradients):
@@ -38,9 +51,21 @@ def test_work_is_in_gradients_over_the_same_samples(training, changes, gradients
     assert probed.seconds > 0
 
 
-def test_network_that_reproduces_its_images_gets_them_as_targets(training):
-    changes = {"problem_module": "mnist_autoencoder", "problem_settings": {"hidden": "8-4"}}
-    assert probe(specification(**changes), training, samples=5).refusal == ""
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"rare": "exact_newton", "rare_settings": "variant=per_sample"}, id="rare"),
+        pytest.param({"frequent": "exact_newton", "frequent_settings": "variant=per_sample"}, id="frequent"),
+    ],
+)
+def test_refusal_of_either_kind_of_step_is_found(training, settings):
+    changes = {"optimizer": "intermittent", "optimizer_settings": settings}
+    assert "'per_sample'" in probe(specification(**CONVOLUTIONAL, **changes), training, samples=4).refusal
+
+
+def test_network_that_reproduces_its_images_is_given_them(training):
+    reproducing = specification(problem_module="mnist_autoencoder", problem_settings={"hidden": "3"})
+    assert probe(reproducing, training, samples=4).gradient_equivalents == 1
 
 
 def test_refusal_has_the_reason_and_no_numbers(training):

@@ -111,11 +111,6 @@ class LayerStatistics:
         return self._uses * (inputs**2 + len(self.gradients) * (gradients**2 + inputs * gradients))
 
     @property
-    def forward_multiplications(self) -> float:
-        """Those of the layer's forward pass over all samples."""
-        return float(self._uses * len(self.inputs) * len(self.gradients[0]))
-
-    @property
     def _uses(self) -> int:
         return self.inputs.shape[1] * self.inputs.shape[2]
 
@@ -124,7 +119,7 @@ def kronecker_layers(model: nn.Module) -> dict[str, Layer]:
     """Return the layers that have Kronecker factors, by their names.
 
     These are ``Linear`` and ``Conv2d`` (of one group) with a trainable weight that is no other module's, and with a
-    trainable bias or none.
+    trainable bias or none. A weight or bias that is computed from other parameters, as in a parametrization, is none.
 
     Args:
         model: The network.
@@ -134,8 +129,8 @@ def kronecker_layers(model: nn.Module) -> dict[str, Layer]:
     for name, module in model.named_modules():
         if not isinstance(module, Layer) or (isinstance(module, nn.Conv2d) and module.groups > 1):
             continue
-        own = [parameter for parameter in module._parameters.values() if parameter is not None]
-        if all(parameter.requires_grad and owners[id(parameter)] == 1 for parameter in own):
+        used = [tensor for tensor in (module.weight, module.bias) if tensor is not None]
+        if all(tensor.requires_grad and owners[id(tensor)] == 1 for tensor in used):
             layers[name] = module
     return layers
 

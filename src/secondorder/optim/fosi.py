@@ -7,7 +7,7 @@ project's own, and so is the damping; docs/methods.md, section "Hybrids".
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -138,6 +138,11 @@ def uses(settings: Settings) -> list[tuple[str, Any]]:
     """Return the name and the settings of the base optimizer."""
     chosen = {"learning_rate": settings.learning_rate, _MOMENTUM[settings.base]: settings.momentum}
     return [(settings.base, optim.load(settings.base).Settings(**chosen))]
+
+
+def kinds_of_steps(settings: Settings) -> list[Settings]:
+    """Return settings with which the first step already searches for eigenpairs."""
+    return [replace(settings, warm_up=0)]
 
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> Fosi:

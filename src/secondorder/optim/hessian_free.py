@@ -1,9 +1,9 @@
 """Hessian-free optimization: conjugate gradients on the damped Gauss-Newton matrix of a mini-batch.
 
-Source: Martens 2010 ("Deep learning via Hessian-free optimization"), section 4. The rule of the damping, the decay of
-the start, the test of progress, the growth between saved iterates and the preconditioner's exponent are the paper's.
-The first damping and its floor, the most products, the preconditioner's backward passes and the line search's constants
-are this project's. Defined in docs/methods.md, section "Hessian-free".
+Source: Martens 2010 ("Deep learning via Hessian-free optimization"), section 4. The rule of the damping, the test of
+progress, the growth between saved iterates and the preconditioner's exponent are the paper's; the decay of the start is
+of Martens & Sutskever 2012. The first damping and its floor, the most products, the preconditioner's backward passes
+and the line search's constants are this project's. Defined in docs/methods.md, section "Hessian-free".
 """
 
 from collections.abc import Iterable
@@ -41,8 +41,8 @@ class Settings:
     )
     damping_floor: float = setting(
         0.1,
-        "Share of its start that λ does not fall below. The loss of the mini-batch that a step is made of falls as "
-        "predicted however much of it is noise, so that λ would fall without end.",
+        "Share of its start at or below which λ is not lowered further. The loss of the mini-batch that a step is made "
+        "of falls as predicted however much of it is noise, so that λ would fall without end.",
         above=0,
         at_most=1,
     )
@@ -146,7 +146,8 @@ class HessianFree:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state."""
         self._damping = state["damping"]
-        self._solution = state["solution"]
+        solution = state["solution"]
+        self._solution = None if solution is None else solution.to(self._parameters[0].device)
 
     def _solve(self, products: ObjectiveGaussNewton, saver: IterateSaver) -> KrylovSolution:
         """Solve (G + λ) d = −∇f, and keep iterates on the way."""

@@ -6,7 +6,7 @@ name; the rule, a fixed period, and the defaults are this project's own. docs/me
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -81,6 +81,11 @@ def uses(settings: Settings) -> list[tuple[str, Any]]:
     frequent = _settings(settings.frequent, settings.frequent_settings, learning_rate=settings.learning_rate)
     rare = _settings(settings.rare, settings.rare_settings, damping=settings.damping)
     return [(settings.frequent, frequent), (settings.rare, rare)]
+
+
+def kinds_of_steps(settings: Settings) -> list[Settings]:
+    """Return settings with which the first step is the frequent optimizer's, and the rare one's."""
+    return [replace(settings, every=every) for every in (2, 1)]
 
 
 def _settings(name: str, text: str, **given: float) -> Any:

@@ -5,8 +5,8 @@ Source: Martens & Grosse 2015: moving averages (section 5), damping by γ + λ, 
 step is that of Ba, Grosse & Martens 2017. Defined in docs/methods.md, section "K-FAC and EKFAC".
 
 Parameters without Kronecker factors (of normalisations, embeddings, grouped convolutions and all other modules than
-``Linear`` and ``Conv2d``, shared weights, layers with a frozen parameter) are taken to have curvature 1: their step is
-their gradient over 1 + γ + λ.
+``Linear`` and ``Conv2d``, weights that are shared or computed from others, layers with a frozen parameter) are taken to
+have curvature 1: their step is their gradient over 1 + γ + λ.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,7 @@ from secondorder.curvature.kronecker_factors import (
 from secondorder.curvature.kronecker_inverses import KroneckerBlock, block_state
 from secondorder.curvature.output_cotangents import FisherType, output_cotangents
 from secondorder.errors import CapabilityError
+from secondorder.optim.forward_multiplications import forward_multiplications
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -80,7 +81,7 @@ class Kronecker:
         self._velocity: list[torch.Tensor] | None = None
         self._step = 0
         self._updates = 0
-        self._gradient_multiplications = 0.0
+        self._forward_multiplications = 0.0
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol.
@@ -115,7 +116,7 @@ class Kronecker:
             "velocity": self._velocity,
             "step": self._step,
             "updates": self._updates,
-            "gradient_multiplications": self._gradient_multiplications,
+            "forward_multiplications": self._forward_multiplications,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -129,7 +130,7 @@ class Kronecker:
         self._velocity = None if velocity is None else [piece.to(device) for piece in velocity]
         self._step = state["step"]
         self._updates = state["updates"]
-        self._gradient_multiplications = state["gradient_multiplications"]
+        self._forward_multiplications = state["forward_multiplications"]
 
     def _gradients(
         self, objective: Objective, layers: Mapping[str, Layer], damping: float
@@ -166,10 +167,10 @@ class Kronecker:
             )
         cotangents = output_cotangents(self._settings.fisher, objective.loss_function, outputs, objective.targets)
         statistics = layer_statistics(layers, calls, outputs, cotangents)
-        forward = sum(each.forward_multiplications for each in statistics.values())
-        self._gradient_multiplications = 3 * forward / len(objective.inputs)
+        if not self._forward_multiplications:
+            self._forward_multiplications = forward_multiplications(objective)
         # Weights are left out on the way back: one product of matrices per layer, as forward.
-        self._count(objective, len(cotangents) * forward)
+        self._count(objective, len(cotangents) * len(objective.inputs) * self._forward_multiplications)
         return loss.detach(), list(gradients), statistics
 
     def _update(self, objective: Objective, statistics: Mapping[str, LayerStatistics], damping: float) -> None:
@@ -218,7 +219,7 @@ class Kronecker:
             parameter.sub_(direction, alpha=learning_rate)
 
     def _count(self, objective: Objective, multiplications: float) -> None:
-        objective.work.count_multiplications(multiplications, self._gradient_multiplications)
+        objective.work.count_multiplications(multiplications, 3 * self._forward_multiplications)
 
 
 def clip_factor(squared_norm: torch.Tensor, bound: float) -> torch.Tensor:

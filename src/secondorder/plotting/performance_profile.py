@@ -31,8 +31,8 @@ def caption(context: Context) -> str:
         "Performance profiles (Dolan & Moré 2002): the share of problems on which a run's median time to target is "
         "within the given factor of the best run's, in gradient-equivalents and in seconds, up to a factor of "
         f"{_WIDEST:g}. A target that half of a run's seeds miss is a miss, and so is a problem that leaves the run out "
-        "because the method cannot treat it; a problem that chooses its runs counts for these alone. Lines are set a "
-        f"little apart in height; runs that reach no target are listed in grey.{shared}"
+        "because the method cannot treat it or would be too dear; a problem that chooses its runs counts for these "
+        f"alone. Lines are set a little apart in height; runs that reach no target are listed in grey.{shared}"
     )
 
 

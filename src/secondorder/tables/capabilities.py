@@ -1,4 +1,4 @@
-"""Which run can train which problem, found by trying one step of each."""
+"""Which run can train which problem, found by trying a step of each."""
 
 from collections.abc import Mapping
 
@@ -29,9 +29,10 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     rows = matrix.reindex(index=runs, columns=list(probed["problem"].unique()))
     reasons = " ".join(f"({number}) {reason}." for reason, number in notes.items())
     caption = (
-        f"One step of every run on at most {probed['samples'].max()} training images of every problem. Trained: the "
-        "problem trains the run. Refused: the optimizer cannot, for the reason below. Possible: the step is taken, but "
-        "the problem leaves the run out; the number is the work of the step in gradients over the same images. "
+        f"A step of every run, and of each kind where it has several, on at most {probed['samples'].max()} training "
+        "images of every problem. Trained: the problem trains the run. Refused: the optimizer cannot, for the reason "
+        "below. Possible: the step is taken, but the problem leaves the run out; the number is the work of the step, "
+        "or of the dearest, in gradients over the same images. "
         f"{reasons} {data_note(probed)}"
     )
     return Table(

@@ -1,7 +1,8 @@
-"""Which run can train which problem: one step of each, on a few real samples.
+"""Which run can train which problem: a step of each, on a few real samples.
 
 It is found by trying, so that it cannot differ from what the optimizers do: a step that an optimizer refuses ends with
-a CapabilityError, whose text is the reason.
+a CapabilityError, whose text is the reason. An optimizer whose first step leaves out what later ones do says so by a
+function ``kinds_of_steps(settings)``: settings for each kind of step, with which the first step is one of it.
 """
 
 import time
@@ -25,12 +26,12 @@ from secondorder.training.work import Work
 
 @dataclass(frozen=True)
 class Probed:
-    """What came of one step.
+    """What came of a step of each kind.
 
     Attributes:
-        refusal: Why the optimizer refuses the problem; empty where it takes the step.
-        gradient_equivalents: Work of the step, in gradients over the same samples; NaN where it is refused.
-        seconds: Of the step, with the checks that a first step makes; NaN where it is refused.
+        refusal: Why the optimizer refuses the problem; empty where it takes the steps.
+        gradient_equivalents: Work of the dearest step, in gradients over the same samples; NaN where one is refused.
+        seconds: Of that step, with the checks that a first step makes; NaN where one is refused.
     """
 
     refusal: str
@@ -70,16 +71,24 @@ def probe_capabilities(
 
 
 def probe(specification: RunSpecification, training: DeviceSplit, samples: int) -> Probed:
-    """Take one step of a run, as the training of its first seed would with batches of ``samples``.
+    """Take a first step of each kind, as the training of a run's first seed would with batches of ``samples``.
 
     Args:
         specification: The run.
         training: The training split of its dataset.
         samples: Samples of the step.
     """
+    module = optim.load(specification.optimizer)
+    settings = settings_from(module.Settings, specification.optimizer_settings)
+    kinds = module.kinds_of_steps(settings) if hasattr(module, "kinds_of_steps") else [settings]
+    probed = [_first_step(specification, kind, training, samples) for kind in kinds]
+    refused = [each for each in probed if each.refusal]
+    return refused[0] if refused else max(probed, key=lambda each: each.gradient_equivalents)
+
+
+def _first_step(specification: RunSpecification, settings: Any, training: DeviceSplit, samples: int) -> Probed:
     seed = specification.seeds[0]
     problem = build_problem(specification)
-    module = optim.load(specification.optimizer)
     work = Work(samples)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(seed, "initialisation"))
@@ -87,8 +96,9 @@ def probe(specification: RunSpecification, training: DeviceSplit, samples: int) 
         torch.manual_seed(stream_seed(seed, "training"))
         batches = BatchOrder(training, samples, seed, problem.augmentation, reconstruct=problem.reconstructs)
         inputs, targets = batches.next_batch()
-        settings = settings_from(module.Settings, specification.optimizer_settings)
-        optimizer = module.build([p for p in model.parameters() if p.requires_grad], settings)
+        optimizer = optim.load(specification.optimizer).build(
+            [parameter for parameter in model.parameters() if parameter.requires_grad], settings
+        )
         objective = Objective(model, problem.loss, inputs, targets, work, problem.penalty)
         started = time.perf_counter()
         try:
