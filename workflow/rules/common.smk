@@ -314,9 +314,8 @@ def contestants(wildcards):
 
 def landscapes_code(wildcards):
     """Return the digest of the code that decides the paths on analytic functions."""
-    runs = CONFIGURATION.landscapes.runs or CONFIGURATION.runs
-    optimizers = {f"{optim.__name__}.{CONFIGURATION.runs[run].optimizer}" for run in runs}
-    return code_digest("secondorder.landscapes.comparison", "secondorder.training.device", *sorted(optimizers))
+    compared = [(each["optimizer"], each["trials"][0]) for each in landscapes.contestants_of(CONFIGURATION)]
+    return code_digest("secondorder.landscapes.comparison", "secondorder.training.device", *optimizer_modules(compared))
 
 
 def probed_specifications(wildcards):
@@ -327,9 +326,15 @@ def probed_specifications(wildcards):
 
 def probe_code(wildcards):
     """Return the digest of the code that decides which run can train a problem."""
-    optimizers = {f"{optim.__name__}.{section.optimizer}" for section in CONFIGURATION.runs.values()}
+    listed = resolution.probed_specifications(CONFIGURATION, wildcards.problem)
+    probed = [(each.optimizer, each.optimizer_settings) for each in listed]
     problem_file = f"{problems.__name__}.{resolution.module_of(CONFIGURATION, wildcards.problem)}"
-    return code_digest(*curvature_roots("capabilities"), problem_file, *sorted(optimizers))
+    return code_digest(*curvature_roots("capabilities"), problem_file, *optimizer_modules(probed))
+
+
+def optimizer_modules(runs):
+    """Return the modules of the optimizers of runs, given with their settings, and of those that they run."""
+    return sorted({f"{optim.__name__}.{module}" for name, settings in runs for module in optim.used(name, settings)})
 
 
 def cores_per_run(wildcards):

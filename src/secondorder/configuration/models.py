@@ -391,7 +391,7 @@ class LandscapesSection(Section):
 
 
 class CapabilitiesSection(Section):
-    """One step of every run on every problem, those that a problem leaves out too."""
+    """A step of every run, of each kind it has, on every problem, those that a problem leaves out too."""
 
     samples: int = Field(32, ge=1, description="Most samples of the step; fewer where the run's batches are smaller.")
 

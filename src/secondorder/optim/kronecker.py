@@ -162,7 +162,7 @@ class Kronecker:
         if not calls:
             raise CapabilityError(
                 f"{type(objective.model).__name__}: none of its modules is a Linear or Conv2d layer of one group with "
-                "trainable parameters of its own that its forward pass calls, so K-FAC has nothing to precondition; "
+                "trainable parameters of its own that its forward pass calls, so there is nothing to precondition; "
                 "use a first-order optimizer"
             )
         cotangents = output_cotangents(self._settings.fisher, objective.loss_function, outputs, objective.targets)
