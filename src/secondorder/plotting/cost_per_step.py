@@ -28,7 +28,8 @@ def caption(context: Context) -> str:
     return (
         f"What one step costs, each with its own batches, over what a step of {reference} costs on the same problem: "
         "seconds without evaluations, gradient-equivalents, and the peak memory of training, which on the CPU is that "
-        f"of the whole process with its libraries and data. Medians over seeds.{shared}"
+        "of the whole process with its libraries, its data and what earlier runs of the same job left behind. Medians "
+        f"over seeds.{shared}"
     )
 
 

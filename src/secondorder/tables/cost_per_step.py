@@ -30,7 +30,8 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     caption = (
         "What one step costs, each run with its own batches: milliseconds without evaluations (median over the steps "
         "of a seed), gradient-equivalents, and the peak memory of training in MiB, which on the CPU is that of the "
-        "whole process with its libraries and data. Medians over seeds (smallest–largest), and times those of "
+        "whole process with its libraries, its data and what earlier runs of the same job left behind. Medians over "
+        "seeds (smallest–largest), and times those of "
         f"{context.labels.get(context.reference, context.reference)} on the same problem."
     )
     if not context.exclusive:
