@@ -1,6 +1,7 @@
 """What the configuration says of analytic functions and of the runs that go over them."""
 
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from secondorder.configuration.models import LandscapesSection
 from secondorder.configuration.resolution import probed_specifications, problems_with, runs_of
 from secondorder.errors import ConfigurationError
 from secondorder.landscapes.functions import KINDS
+from secondorder.landscapes.names import ARGUMENTS
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
@@ -58,6 +60,10 @@ def test_run_that_searches_nothing_has_one_trial():
     configuration = smoke().model_copy(update={"runs": {"adam": without_search}})
     (adam,) = contestants_of(configuration)
     assert [trial["learning_rate"] for trial in adam["trials"]] == [0.001]
+
+
+def test_arguments_are_those_of_the_functions():
+    assert {kind: tuple(signature(made).parameters) for kind, made in KINDS.items()} == ARGUMENTS
 
 
 def test_learning_rates_are_searched_over_ranges_times_the_factor():

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import fields, replace
-from inspect import signature
 from typing import Any
 
 from secondorder import optim
@@ -11,7 +10,7 @@ from secondorder.configuration.models import Configuration, varied
 from secondorder.configuration.resolution import resolve_settings
 from secondorder.configuration.searching import check_ends, ranges_of
 from secondorder.errors import ConfigurationError
-from secondorder.landscapes.functions import KINDS
+from secondorder.landscapes.names import ARGUMENTS
 from secondorder.tuning.search import Range, draw_trials
 
 
@@ -31,7 +30,7 @@ def check_landscapes(configuration: Configuration) -> None:
     """
     section = configuration.landscapes
     for name, (kind, arguments) in functions_of(configuration).items():
-        wanted = list(signature(KINDS[kind]).parameters)
+        wanted = ARGUMENTS[kind]
         if set(arguments) != set(wanted):
             raise ConfigurationError(
                 f"landscapes.functions.{name}: given {', '.join(arguments) or 'nothing'}; kind {kind!r} takes "

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -143,6 +144,7 @@ def draw_trials(ranges: Mapping[str, Range], trials: int, seed: int) -> tuple[di
     )
 
 
+@cache
 def quasi_random_points(count: int, dimensions: int, seed: int) -> "NDArray[np.float64]":
     """Return the first points of a scrambled Sobol sequence, shape (count, dimensions), in [0, 1).
 
@@ -161,4 +163,5 @@ def quasi_random_points(count: int, dimensions: int, seed: int) -> "NDArray[np.f
     from scipy.stats import qmc
 
     drawn: NDArray[np.float64] = qmc.Sobol(dimensions, scramble=True, rng=seed).random_base2((count - 1).bit_length())
+    drawn.setflags(write=False)
     return drawn[:count]
