@@ -135,7 +135,7 @@ def test_metric_that_is_better_when_lower_is_drawn_as_it_is():
         axes = panels(plotting.load("training_curves").draw(tables(curves), context))[0, 2]
     (line,) = lines_of(axes, "sgd")
     np.testing.assert_allclose(line.get_ydata(), 0.5 + 0.08 * np.arange(5))
-    assert axes.get_ylabel() == "Validation squared error"
+    assert axes.get_ylabel() == "Validation\nsquared error"
     assert [list(target.get_ydata()) for target in targets(axes)] == [[0.9, 0.9]]
     plt.close("all")
 
@@ -160,7 +160,7 @@ def test_axes_are_named(draw):
     (axes,) = panels(draw(TWO))
     work = "Gradient-equivalents"
     assert [axis.get_xlabel() for axis in axes] == ["Updates", work, work, "Training seconds"]
-    assert [axis.get_ylabel() for axis in axes] == ["Training loss", "", "Validation error (%)", ""]
+    assert [axis.get_ylabel() for axis in axes] == ["Training loss", "", "Validation\nerror (%)", ""]
 
 
 def test_cross_marks_the_end_of_a_run_with_a_diverged_seed(draw):

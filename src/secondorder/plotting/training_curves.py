@@ -173,7 +173,7 @@ def _scale_axes(axes: Sequence[Axes], context: Context) -> None:
         panel.set_yscale("log")
         if position in _LOGARITHMIC:
             panel.set_xscale("log")
-    for place, label in ((0, "Training loss"), (2, f"Validation {metric.error_title}")):
+    for place, label in ((0, "Training loss"), (2, f"Validation\n{metric.error_title}")):
         axes[place].set_ylabel(label)
         axes[place + 1].tick_params(labelleft=False)
 
