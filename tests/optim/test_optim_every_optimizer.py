@@ -13,7 +13,7 @@ from torch.nn.utils import parameters_to_vector
 
 from secondorder import optim
 from secondorder.configuration.declared import settings_model
-from secondorder.errors import ConfigurationError
+from secondorder.errors import ConfigurationError, InputError
 from secondorder.optim import protocol
 from secondorder.settings import settings_from
 from secondorder.training.objective import Objective
@@ -296,3 +296,15 @@ def test_a_factor_scales_the_configured_learning_rate_and_does_not_compound(name
         regression.steps(range(4), factor=0.5 if regression is scheduled else 1.0)
     assert torch.equal(scheduled.parameters(), halved.parameters())
     assert not torch.equal(scheduled.parameters(), start)
+
+
+ORDERED = ["exact_newton", "fosi", "hessian_free", "low_rank_newton", "newton_krylov"]
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_parameters_in_another_order_are_refused(name):
+    regression = Regression(name)
+    module = optim.load(name)
+    regression.optimizer = module.build(list(regression.model.parameters())[::-1], module.Settings())
+    with pytest.raises(InputError, match=r"in their order; build it over list\(model.parameters\(\)\)"):
+        regression.steps([0])

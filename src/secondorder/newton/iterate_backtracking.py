@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from secondorder.errors import InputError
 from secondorder.newton.krylov_solution import Iterate
 
 
@@ -33,9 +34,14 @@ class IterateSaver:
 
     Args:
         growth: γ, above 1.
+
+    Raises:
+        InputError: γ is not above 1.
     """
 
     def __init__(self, growth: float) -> None:
+        if not growth > 1:
+            raise InputError(f"growth is {growth}; the numbers of the kept iterates grow by a factor above 1")
         self._growth = growth
         self._power = 1
         self._saved: list[SavedIterate] = []

@@ -33,6 +33,7 @@ from secondorder.errors import CapabilityError, ConfigurationError
 from secondorder.newton.levenberg_marquardt import next_damping, reduction_ratio
 from secondorder.newton.quadratic_model import rounding_of
 from secondorder.optim.objective_products import ObjectiveProducts, objective_products
+from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -127,6 +128,7 @@ class ExactNewton:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
+        check_parameters(self._parameters, objective)
         settings = self._settings
         network = self._network_of(objective)
         found = self._direction(network, objective)

@@ -21,6 +21,7 @@ from secondorder.curvature.products import split_like
 from secondorder.errors import ConfigurationError
 from secondorder.newton.low_rank import newton_inside
 from secondorder.optim.kept_eigenbasis import KeptEigenbasis
+from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.optim.torch_adapter import TorchOptimizer
 from secondorder.settings import setting
@@ -95,6 +96,7 @@ class Fosi:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
+        check_parameters(self._parameters, objective)
         settings = self._settings
         self._steps += 1
         if self._steps <= settings.warm_up or not settings.largest + settings.smallest:

@@ -24,6 +24,7 @@ from secondorder.newton.preconditioner import diagonal_preconditioner
 from secondorder.newton.quadratic_model import QuadraticModel, rounding_of
 from secondorder.newton.relative_progress import RelativeProgress
 from secondorder.optim.objective_products import ObjectiveGaussNewton, objective_gauss_newton
+from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -91,6 +92,7 @@ class HessianFree:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
+        check_parameters(self._parameters, objective)
         theta = parameters_to_vector(self._parameters).detach().clone()
         products = objective_gauss_newton(objective, self._settings.curvature_samples)
         longest = self._settings.learning_rate * schedule_factor

@@ -19,6 +19,7 @@ from secondorder.curvature.products import split_like
 from secondorder.errors import ConfigurationError
 from secondorder.newton.low_rank import low_rank_direction
 from secondorder.optim.kept_eigenbasis import KeptEigenbasis
+from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -76,6 +77,7 @@ class LowRankNewton:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
+        check_parameters(self._parameters, objective)
         settings = self._settings
         loss, gradient = self._eigenbasis.loss_and_gradient(objective)
         basis = self._eigenbasis.basis

@@ -24,6 +24,7 @@ from secondorder.newton.quadratic_model import QuadraticModel, rounding_of, tayl
 from secondorder.newton.steihaug import next_radius, steihaug
 from secondorder.newton.taylor_control import TaylorRule, taylor_control
 from secondorder.optim.objective_products import ObjectiveProducts, objective_products
+from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -167,6 +168,7 @@ class NewtonKrylov:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
+        check_parameters(self._parameters, objective)
         settings = self._settings
         start = parameters_to_vector(self._parameters).detach().clone()
         products = objective_products(
