@@ -7,7 +7,8 @@ from torch.nn import functional
 from secondorder.analytic.complex_step import ComplexStep
 from secondorder.analytic.r_operator import ROperator
 from secondorder.analytic.tracing import record
-from secondorder.curvature.products import double_backward, split_like
+from secondorder.curvature.flat_vectors import split_like
+from secondorder.curvature.products import double_backward
 
 STEP = 1e-20
 

@@ -11,7 +11,8 @@ from secondorder.analytic.complex_step import Complex, ComplexStep
 from secondorder.analytic.elementwise import HyperbolicTangent
 from secondorder.analytic.r_operator import ROperator
 from secondorder.analytic.tracing import record
-from secondorder.curvature.products import double_backward, split_like
+from secondorder.curvature.flat_vectors import split_like
+from secondorder.curvature.products import double_backward
 
 TOLERANCE = 2e-12
 

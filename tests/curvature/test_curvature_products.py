@@ -7,7 +7,8 @@ from torch.func import functional_call, grad, hessian
 from torch.nn import functional
 from torch.nn.utils import parameters_to_vector
 
-from secondorder.curvature.products import double_backward, split_like
+from secondorder.curvature.flat_vectors import split_like
+from secondorder.curvature.products import double_backward
 
 DEVICES = [
     "cpu",

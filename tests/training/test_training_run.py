@@ -15,7 +15,7 @@ from training_support import EPOCH_WORK, Listener, Run, specification
 
 import secondorder
 from secondorder import optim
-from secondorder.curvature.products import split_like
+from secondorder.curvature.flat_vectors import split_like
 from secondorder.data.storage import dataset_digest
 from secondorder.errors import ConfigurationError, DataError
 from secondorder.optim.objective_products import objective_products

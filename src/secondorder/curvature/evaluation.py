@@ -129,8 +129,3 @@ def length_of(vector: torch.Tensor) -> float:
     if largest == 0 or not math.isfinite(largest):
         return largest
     return largest * float((vector / largest).norm())
-
-
-def flattened(pieces: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return pieces of the parameters' shapes as one vector, shape [P]."""
-    return torch.cat([piece.reshape(-1) for piece in pieces])

@@ -2,8 +2,8 @@
 
 import torch
 
-from secondorder.curvature.evaluation import Evaluation, flattened, length_of
-from secondorder.curvature.products import split_like
+from secondorder.curvature.evaluation import Evaluation, length_of
+from secondorder.curvature.flat_vectors import flattened, split_like
 from secondorder.errors import InputError
 
 

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from secondorder.curvature.evaluation import TOLERANCE, Evaluation, flattened
-from secondorder.curvature.products import split_like
+from secondorder.curvature.evaluation import TOLERANCE, Evaluation
+from secondorder.curvature.flat_vectors import flattened, split_like
 from secondorder.errors import CapabilityError
 
 _REMEDY = "use the method 'r_operator' or 'double_backward'"

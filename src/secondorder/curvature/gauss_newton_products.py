@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from secondorder.curvature.activation_hessian import LossFunction, explained_derivatives
-from secondorder.curvature.evaluation import Evaluation, check_finite, check_scalar, flattened
+from secondorder.curvature.evaluation import Evaluation, check_finite, check_scalar
+from secondorder.curvature.flat_vectors import flattened, split_like
 from secondorder.curvature.layers import SameFunction
 from secondorder.curvature.one_function import buffers_apart
-from secondorder.curvature.products import split_like
 from secondorder.errors import CapabilityError, InputError
 
 

@@ -1,26 +1,11 @@
-"""Products with the Hessian from derivatives of the loss alone, and vectors in the shapes of parameters."""
+"""Products with the Hessian from derivatives of the loss alone."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn.utils import parameters_to_vector
 
-
-def split_like(vector: torch.Tensor, parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Cut a flat vector into tensors of the parameters' shapes, in their order.
-
-    Args:
-        vector: Shape (P,), P the number of all parameter entries.
-        parameters: The tensors whose shapes to take.
-
-    Raises:
-        ValueError: The vector does not have P entries.
-    """
-    total = sum(parameter.numel() for parameter in parameters)
-    if vector.shape != (total,):
-        raise ValueError(f"the vector has shape {tuple(vector.shape)}; the parameters need ({total},)")
-    pieces = torch.split(vector, [parameter.numel() for parameter in parameters])
-    return [piece.view_as(parameter) for piece, parameter in zip(pieces, parameters, strict=True)]
+from secondorder.curvature.flat_vectors import split_like
 
 
 def double_backward(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from secondorder.curvature.evaluation import TOLERANCE, Evaluation, flattened
+from secondorder.curvature.evaluation import TOLERANCE, Evaluation
+from secondorder.curvature.flat_vectors import flattened
 from secondorder.errors import CapabilityError
 
 _PRODUCT_TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-2}

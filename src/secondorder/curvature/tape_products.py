@@ -7,8 +7,8 @@ from secondorder.analytic.r_operator import ROperator
 from secondorder.analytic.reverse import gradient_of
 from secondorder.analytic.tape import Tape
 from secondorder.analytic.tracing import record
-from secondorder.curvature.evaluation import Evaluation, check_finite, flattened, length_of
-from secondorder.curvature.products import split_like
+from secondorder.curvature.evaluation import Evaluation, check_finite, length_of
+from secondorder.curvature.flat_vectors import flattened, split_like
 from secondorder.curvature.tape_check import Found, check_tape
 
 COMPLEX_STEP = 1e-20

@@ -26,14 +26,13 @@ from secondorder.curvature.hessian_vector_products import MethodName
 from secondorder.curvature.lanczos import lanczos
 from secondorder.curvature.layers import Network, take_apart
 from secondorder.curvature.layerwise import check_layerwise, layerwise_direction, layerwise_multiplications
-from secondorder.curvature.products import split_like
 from secondorder.curvature.symmetric import EIGEN_PRICE
 from secondorder.curvature.verification import check_jacobian, check_samples_apart
 from secondorder.errors import CapabilityError, ConfigurationError
 from secondorder.newton.levenberg_marquardt import next_damping, reduction_ratio
 from secondorder.newton.quadratic_model import rounding_of
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.objective_products import ObjectiveProducts, objective_products
-from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -119,7 +118,7 @@ class ExactNewton:
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], settings: Settings) -> None:
-        self._parameters = list(parameters)
+        self._parameters = FlatParameters(parameters)
         self._settings = settings
         self._damping = settings.damping
         self._velocity: torch.Tensor | None = None
@@ -128,7 +127,7 @@ class ExactNewton:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
-        check_parameters(self._parameters, objective)
+        self._parameters.check(objective)
         settings = self._settings
         network = self._network_of(objective)
         found = self._direction(network, objective)
@@ -141,7 +140,7 @@ class ExactNewton:
         if settings.adapt_damping:
             diagnostics |= self._move_and_adapt(objective, found, step)
         else:
-            self._move(step)
+            self._parameters.move(step)
         return StepResult(found.loss, diagnostics)
 
     def state_dict(self) -> dict[str, Any]:
@@ -153,7 +152,7 @@ class ExactNewton:
         self._damping = state["damping"]
         self._checked = state["checked"]
         velocity = state["velocity"]
-        self._velocity = None if velocity is None else velocity.to(self._parameters[0].device)
+        self._velocity = None if velocity is None else velocity.to(self._parameters.device)
 
     def _network_of(self, objective: Objective) -> Network:
         """Return the objective's network, taken apart and checked at the first step."""
@@ -189,7 +188,7 @@ class ExactNewton:
             # Numbers that are not finite, or near the largest there are, have no eigenvalues. The step says so, and
             # training ends as diverged.
             nowhere = objective.loss() * torch.nan
-            size = sum(parameter.numel() for parameter in self._parameters)
+            size = self._parameters.numel
             return Direction(nowhere.expand(size), nowhere, lambda: nowhere.expand(size), {})
         self._checked = True
         return found
@@ -288,20 +287,15 @@ class ExactNewton:
     def _with_decay(self, gradient: torch.Tensor) -> torch.Tensor:
         if not self._settings.weight_decay:
             return gradient
-        return gradient + self._settings.weight_decay * parameters_to_vector(self._parameters).detach()
-
-    @torch.no_grad()
-    def _move(self, step: torch.Tensor) -> None:
-        for parameter, piece in zip(self._parameters, split_like(step, self._parameters), strict=True):
-            parameter.add_(piece)
+        return gradient + self._settings.weight_decay * self._parameters.vector()
 
     def _move_and_adapt(self, objective: Objective, found: Direction, step: torch.Tensor) -> dict[str, float]:
         """Take the step, compare its decrease with the quadratic model's, and adapt the damping."""
         decay = self._settings.weight_decay
-        before = parameters_to_vector(self._parameters).detach().clone()
+        before = self._parameters.vector()
         curvature = self._curvature_along(objective, found, step) + decay * float(step @ step)
         predicted = float(self._with_decay(found.gradient()) @ step) + curvature / 2
-        self._move(step)
+        self._parameters.move(step)
         after = before + step
         actual = float(objective.loss() - found.loss) + decay / 2 * float(after @ after - before @ before)
         rounding = rounding_of(float(found.loss) + decay / 2 * float(before @ before), step.dtype)
@@ -310,8 +304,7 @@ class ExactNewton:
             return {"decrease_ratio": float("nan")}
         self._damping = next_damping(self._damping, ratio)
         if not actual <= 0:
-            for parameter, piece in zip(self._parameters, split_like(before, self._parameters), strict=True):
-                parameter.detach().copy_(piece)
+            self._parameters.place(before)
             if self._velocity is not None:
                 self._velocity = torch.zeros_like(self._velocity)
         return {"decrease_ratio": ratio if predicted < 0 else float("nan")}
@@ -328,7 +321,7 @@ class ExactNewton:
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> ExactNewton:
     """Return exact Newton over ``parameters``, of which those that require no gradient are left alone."""
-    return ExactNewton((parameter for parameter in parameters if parameter.requires_grad), settings)
+    return ExactNewton(parameters, settings)
 
 
 def _check_per_sample(network: Network) -> None:

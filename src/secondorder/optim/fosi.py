@@ -12,16 +12,14 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
 from secondorder import optim
 from secondorder.curvature.eigenbasis import extreme
 from secondorder.curvature.hessian_vector_products import MethodName
-from secondorder.curvature.products import split_like
 from secondorder.errors import ConfigurationError
 from secondorder.newton.low_rank import newton_inside
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.kept_eigenbasis import KeptEigenbasis
-from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.optim.torch_adapter import TorchOptimizer
 from secondorder.settings import setting
@@ -80,7 +78,7 @@ class Fosi:
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], base: TorchOptimizer, settings: Settings) -> None:
-        self._parameters = list(parameters)
+        self._parameters = FlatParameters(parameters)
         self._base = base
         self._settings = settings
         self._steps = 0
@@ -96,7 +94,7 @@ class Fosi:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
-        check_parameters(self._parameters, objective)
+        self._parameters.check(objective)
         settings = self._settings
         self._steps += 1
         if self._steps <= settings.warm_up or not settings.largest + settings.smallest:
@@ -105,13 +103,13 @@ class Fosi:
         basis = self._eigenbasis.basis
         inside, outside = basis.split(gradient)
         newton = settings.newton_learning_rate * schedule_factor * newton_inside(basis, inside, settings.damping)
-        start = parameters_to_vector(self._parameters).detach()
-        for parameter, piece in zip(self._parameters, split_like(outside, self._parameters), strict=True):
+        start = self._parameters.vector()
+        for parameter, piece in self._parameters.pieces(outside):
             parameter.grad = piece
         self._base.step_with_gradient(schedule_factor)
         # What Adam divides by, and the momentum of earlier eigenpairs, lead out of the complement.
-        across = basis.split(parameters_to_vector(self._parameters).detach() - start)[1]
-        self._place(start + across + newton)
+        across = basis.split(self._parameters.vector() - start)[1]
+        self._parameters.place(start + across + newton)
         self._eigenbasis.count(objective, 5 * len(basis.values))
         share = 1 - outside.square().sum() / gradient.square().sum().clamp(min=torch.finfo(gradient.dtype).tiny)
         return StepResult(loss, {**self._eigenbasis.diagnostics(), "gradient_in_span": share})
@@ -130,11 +128,6 @@ class Fosi:
         self._eigenbasis.load_state_dict(state["eigenbasis"])
         self._steps = state["steps"]
 
-    @torch.no_grad()
-    def _place(self, theta: torch.Tensor) -> None:
-        for parameter, piece in zip(self._parameters, split_like(theta, self._parameters), strict=True):
-            parameter.copy_(piece)
-
 
 def uses(settings: Settings) -> list[tuple[str, Any]]:
     """Return the name and the settings of the base optimizer."""
@@ -149,6 +142,6 @@ def kinds_of_steps(settings: Settings) -> list[Settings]:
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> Fosi:
     """Return FOSI over ``parameters``, of which those without a gradient are left alone."""
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    trained = list(parameters)
     ((name, chosen),) = uses(settings)
     return Fosi(trained, optim.load(name).build(trained, chosen), settings)

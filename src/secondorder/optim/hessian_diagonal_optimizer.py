@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from secondorder.curvature.flat_vectors import split_like
 from secondorder.curvature.hessian_diagonal import hutchinson_diagonal
 from secondorder.curvature.hessian_vector_products import MethodName
-from secondorder.curvature.products import split_like
 from secondorder.optim.library_optimizer import steps_taken
 from secondorder.optim.objective_products import objective_products
 from secondorder.optim.protocol import StepResult

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
-from secondorder.curvature.products import split_like
 from secondorder.newton.armijo import backtrack
 from secondorder.newton.conjugate_gradients import conjugate_gradients
 from secondorder.newton.iterate_backtracking import IterateSaver, SavedIterate, best_iterate
@@ -23,8 +21,8 @@ from secondorder.newton.levenberg_marquardt import next_damping, reduction_ratio
 from secondorder.newton.preconditioner import diagonal_preconditioner
 from secondorder.newton.quadratic_model import QuadraticModel, rounding_of
 from secondorder.newton.relative_progress import RelativeProgress
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.objective_products import ObjectiveGaussNewton, objective_gauss_newton
-from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -85,15 +83,15 @@ class HessianFree:
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], settings: Settings) -> None:
-        self._parameters = list(parameters)
+        self._parameters = FlatParameters(parameters)
         self._settings = settings
         self._damping = settings.damping
         self._solution: torch.Tensor | None = None
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
-        check_parameters(self._parameters, objective)
-        theta = parameters_to_vector(self._parameters).detach().clone()
+        self._parameters.check(objective)
+        theta = self._parameters.vector()
         products = objective_gauss_newton(objective, self._settings.curvature_samples)
         longest = self._settings.learning_rate * schedule_factor
         if longest == 0 or not torch.isfinite(products.loss):
@@ -104,14 +102,14 @@ class HessianFree:
         diagnostics: dict[str, float] = {"damping": self._damping, "conjugate_gradient_products": solution.products}
         if solution.end is KrylovEnd.NOT_FINITE:
             # A direction of NaN takes the parameters with it, so that the next loss ends training as diverged.
-            self._place(theta + solution.direction)
+            self._parameters.place(theta + solution.direction)
             return StepResult(products.loss, diagnostics)
         if solution.end is KrylovEnd.ZERO_GRADIENT:
             return StepResult(products.loss, {**diagnostics, "step_size": 0.0})
         self._solution = solution.direction
 
         def change(move: torch.Tensor) -> float:
-            self._place(theta + move)
+            self._parameters.place(theta + move)
             return float(objective.loss() - products.loss)
 
         iterates = saver.saved() or [_without_update(solution, products.gradient)]
@@ -127,7 +125,7 @@ class HessianFree:
             retries=self._settings.retries,
             rounding=rounding,
         )
-        self._place(theta + found.length * best.direction if found.length else theta)
+        self._parameters.place(theta + found.length * best.direction if found.length else theta)
         # Of the step that was solved for: a shorter one always agrees with the model.
         predicted = model.change(longest)
         ratio = reduction_ratio(measured, predicted, rounding)
@@ -149,7 +147,7 @@ class HessianFree:
         """Take over a state."""
         self._damping = state["damping"]
         solution = state["solution"]
-        self._solution = None if solution is None else solution.to(self._parameters[0].device)
+        self._solution = None if solution is None else solution.to(self._parameters.device)
 
     def _solve(self, products: ObjectiveGaussNewton, saver: IterateSaver) -> KrylovSolution:
         """Solve (G + λ) d = −∇f, and keep iterates on the way."""
@@ -184,15 +182,10 @@ class HessianFree:
         squared = float(iterate.direction @ iterate.direction)
         return QuadraticModel(slope, 2 * (iterate.change - slope) - self._damping * squared)
 
-    @torch.no_grad()
-    def _place(self, theta: torch.Tensor) -> None:
-        for parameter, piece in zip(self._parameters, split_like(theta, self._parameters), strict=True):
-            parameter.copy_(piece)
-
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> HessianFree:
     """Return Hessian-free optimization over ``parameters``, of which those that require no gradient are left alone."""
-    return HessianFree((parameter for parameter in parameters if parameter.requires_grad), settings)
+    return HessianFree(parameters, settings)
 
 
 def _without_update(solution: KrylovSolution, gradient: torch.Tensor) -> SavedIterate:

@@ -5,15 +5,15 @@ twice, which is 4 j P multiplications. For a dense layer a product over B sample
 samples that is a fifth beside; it is counted, and so is every other product with the P × r matrix of the vectors.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
 from secondorder.curvature.eigenbasis import Eigenbasis
 from secondorder.curvature.hessian_vector_products import MethodName
 from secondorder.curvature.lanczos import LanczosBasis, lanczos
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.forward_multiplications import forward_multiplications
 from secondorder.optim.objective_products import loss_and_flat_gradient, objective_products
 from secondorder.training.objective import Objective
@@ -35,7 +35,7 @@ class KeptEigenbasis:
 
     def __init__(
         self,
-        parameters: Sequence[torch.nn.Parameter],
+        parameters: FlatParameters,
         choose: Callable[[LanczosBasis], Eigenbasis],
         *,
         product: MethodName,
@@ -52,7 +52,7 @@ class KeptEigenbasis:
         self._start = start
         self._age = 0
         self._multiplications = 0.0
-        self.basis = Eigenbasis.empty(parameters_to_vector(parameters).detach())
+        self.basis = Eigenbasis.empty(parameters.vector())
 
     def loss_and_gradient(self, objective: Objective) -> tuple[torch.Tensor, torch.Tensor]:
         """Return f(θ) and ∇f(θ), shape [P], having found the pairs anew where that is due.

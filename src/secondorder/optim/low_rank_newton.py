@@ -15,11 +15,10 @@ import torch
 
 from secondorder.curvature.eigenbasis import leading
 from secondorder.curvature.hessian_vector_products import MethodName
-from secondorder.curvature.products import split_like
 from secondorder.errors import ConfigurationError
 from secondorder.newton.low_rank import low_rank_direction
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.kept_eigenbasis import KeptEigenbasis
-from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -63,7 +62,7 @@ class LowRankNewton:
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], settings: Settings) -> None:
-        self._parameters = list(parameters)
+        self._parameters = FlatParameters(parameters)
         self._settings = settings
         self._eigenbasis = KeptEigenbasis(
             self._parameters,
@@ -77,13 +76,13 @@ class LowRankNewton:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
-        check_parameters(self._parameters, objective)
+        self._parameters.check(objective)
         settings = self._settings
         loss, gradient = self._eigenbasis.loss_and_gradient(objective)
         basis = self._eigenbasis.basis
         direction = low_rank_direction(basis, gradient, settings.damping)
         self._eigenbasis.count(objective, 3 * len(basis.values))
-        self._move(settings.learning_rate * schedule_factor * direction)
+        self._parameters.move(settings.learning_rate * schedule_factor * direction)
         return StepResult(loss, self._eigenbasis.diagnostics())
 
     def state_dict(self) -> dict[str, Any]:
@@ -94,12 +93,7 @@ class LowRankNewton:
         """Take over a state."""
         self._eigenbasis.load_state_dict(state)
 
-    @torch.no_grad()
-    def _move(self, step: torch.Tensor) -> None:
-        for parameter, piece in zip(self._parameters, split_like(step, self._parameters), strict=True):
-            parameter.add_(piece)
-
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> LowRankNewton:
     """Return low-rank saddle-free Newton over ``parameters``, of which those without a gradient are left alone."""
-    return LowRankNewton((parameter for parameter in parameters if parameter.requires_grad), settings)
+    return LowRankNewton(parameters, settings)

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
 from secondorder.curvature.hessian_vector_products import MethodName
-from secondorder.curvature.products import split_like
 from secondorder.errors import ConfigurationError
 from secondorder.newton.armijo import backtrack
 from secondorder.newton.conjugate_gradients import conjugate_gradients
@@ -23,8 +21,8 @@ from secondorder.newton.krylov_solution import KrylovSolution
 from secondorder.newton.quadratic_model import QuadraticModel, rounding_of, taylor_error
 from secondorder.newton.steihaug import next_radius, steihaug
 from secondorder.newton.taylor_control import TaylorRule, taylor_control
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.objective_products import ObjectiveProducts, objective_products
-from secondorder.optim.parameter_order import check_parameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -160,7 +158,7 @@ class NewtonKrylov:
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], settings: Settings) -> None:
-        self._parameters = list(parameters)
+        self._parameters = FlatParameters(parameters)
         self._settings = settings
         self._length = min(settings.initial_step, settings.learning_rate)
         self._radius = settings.initial_radius
@@ -168,9 +166,9 @@ class NewtonKrylov:
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
-        check_parameters(self._parameters, objective)
+        self._parameters.check(objective)
         settings = self._settings
-        start = parameters_to_vector(self._parameters).detach().clone()
+        start = self._parameters.vector()
         products = objective_products(
             objective,
             settings.product,
@@ -193,7 +191,7 @@ class NewtonKrylov:
         }
         if solution.end is KrylovEnd.NOT_FINITE:
             # A direction of NaN takes the parameters with it, so that the next loss ends training as diverged.
-            self._place(start + solution.direction)
+            self._parameters.place(start + solution.direction)
             return StepResult(products.loss, diagnostics)
         if solution.end is KrylovEnd.ZERO_GRADIENT:
             return StepResult(products.loss, {**diagnostics, "step_size": 0.0})
@@ -206,7 +204,7 @@ class NewtonKrylov:
             "trust_region": self._trust_region,
         }
         outcome = controls[settings.control](line, longest)
-        self._place(start + outcome.length * direction if outcome.length else start)
+        self._parameters.place(start + outcome.length * direction if outcome.length else start)
         numbers = {"krylov_descends": float(descends), "step_size": outcome.length, **outcome.diagnostics}
         return StepResult(products.loss, {**diagnostics, **numbers})
 
@@ -274,7 +272,7 @@ class NewtonKrylov:
         along, across = float(start @ direction), float(direction @ direction)
 
         def change(length: float) -> float:
-            self._place(start + length * direction)
+            self._parameters.place(start + length * direction)
             decay = half_decay * (2 * length * along + length**2 * across)
             return float(objective.loss() - products.loss) + decay
 
@@ -330,15 +328,10 @@ class NewtonKrylov:
         self._radius = max(next_radius(radius, ratio, longest * line.norm, settings.largest_radius), SMALLEST_RADIUS)
         return _Outcome(longest if ratio > settings.sufficient_decrease else 0.0, diagnostics)
 
-    @torch.no_grad()
-    def _place(self, theta: torch.Tensor) -> None:
-        for parameter, piece in zip(self._parameters, split_like(theta, self._parameters), strict=True):
-            parameter.copy_(piece)
-
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> NewtonKrylov:
     """Return Newton-Krylov over ``parameters``, of which those that require no gradient are left alone."""
-    return NewtonKrylov((parameter for parameter in parameters if parameter.requires_grad), settings)
+    return NewtonKrylov(parameters, settings)
 
 
 def _measured(predicted: float, actual: float, rounding: float, retries: int) -> dict[str, float]:

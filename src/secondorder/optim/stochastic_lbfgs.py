@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from secondorder.newton.limited_memory import CurvaturePair, damped_difference, inverse_product, mean_scale
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.protocol import StepResult
 from secondorder.settings import setting
 from secondorder.training.objective import Objective
@@ -47,12 +48,13 @@ class StochasticLBFGS:
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], settings: Settings) -> None:
-        self._parameters = list(parameters)
+        self._parameters = FlatParameters(parameters)
         self._settings = settings
         self._pairs: list[CurvaturePair] = []
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step; see the protocol."""
+        self._parameters.check(objective)
         loss = objective.loss_and_gradient()
         gradient = self._gradient()
         scale = mean_scale(self._pairs) if self._pairs else torch.ones_like(loss)
@@ -60,7 +62,7 @@ class StochasticLBFGS:
         shortened = (self._settings.longest_direction / direction.norm()).clamp(max=1)
         length = self._settings.learning_rate * schedule_factor * shortened
         step = -length * direction
-        self._move(step)
+        self._parameters.move(step)
         objective.loss_and_gradient()
         difference = self._gradient() - gradient + self._settings.damping * step
         kept = self._learn(step, difference, -length * gradient)
@@ -72,7 +74,7 @@ class StochasticLBFGS:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state."""
-        device = self._parameters[0].device
+        device = self._parameters.device
         self._pairs = [CurvaturePair(step.to(device), difference.to(device)) for step, difference in state["pairs"]]
 
     def _learn(self, step: torch.Tensor, difference: torch.Tensor, image: torch.Tensor) -> bool:
@@ -89,13 +91,7 @@ class StochasticLBFGS:
     def _gradient(self) -> torch.Tensor:
         return torch.cat([p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in self._parameters])
 
-    @torch.no_grad()
-    def _move(self, step: torch.Tensor) -> None:
-        pieces = torch.split(step, [parameter.numel() for parameter in self._parameters])
-        for parameter, piece in zip(self._parameters, pieces, strict=True):
-            parameter.add_(piece.view_as(parameter))
-
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> StochasticLBFGS:
     """Return stochastic L-BFGS over ``parameters``, of which those that require no gradient are left alone."""
-    return StochasticLBFGS((parameter for parameter in parameters if parameter.requires_grad), settings)
+    return StochasticLBFGS(parameters, settings)

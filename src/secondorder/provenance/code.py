@@ -25,18 +25,8 @@ def code_files(*roots: str) -> dict[str, str]:
     Raises:
         ModuleNotFoundError: A root is no module of this package.
     """
-    reached: set[str] = set()
-    waiting = list(roots)
-    while waiting:
-        module = waiting.pop()
-        if module in reached:
-            continue
-        if _source(module) is None:
-            raise ModuleNotFoundError(f"{module} is no module of {PACKAGE}")
-        reached.add(module)
-        waiting.extend(_imports(module))
-    sources = {path for module in reached if (path := _source(module)) is not None}
-    return {path.relative_to(_ROOT).as_posix(): _digest(path) for path in sorted(sources)}
+    sources = {_existing(module) for module in set().union(*map(_reached, roots))}
+    return {_name(path): _digest(path) for path in sorted(sources)}
 
 
 def training_code(problem_module: str, *optimizers: str) -> dict[str, str]:
@@ -64,11 +54,7 @@ def module_digest(*modules: str) -> str:
     Raises:
         ModuleNotFoundError: One is no module of this package.
     """
-    sources = {module: _source(module) for module in modules}
-    missing = [module for module, path in sources.items() if path is None]
-    if missing:
-        raise ModuleNotFoundError(f"{missing[0]} is no module of {PACKAGE}")
-    return combined_digest({module: _digest(path) for module, path in sources.items() if path is not None})
+    return combined_digest({module: _digest(_existing(module)) for module in modules})
 
 
 def combined_digest(files: Mapping[str, str]) -> str:
@@ -83,11 +69,38 @@ def data_files_digest(paths: Iterable[Path]) -> str:
 
 
 @cache
+def _reached(root: str) -> frozenset[str]:
+    """Return a module and all modules of the package that its import runs."""
+    _existing(root)
+    reached: set[str] = set()
+    waiting = [root]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting.extend(_imports(module))
+    return frozenset(reached)
+
+
+@cache
 def _digest(path: Path) -> str:
     # Line ends are normalised: a checkout on another system is the same code.
     return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
+@cache
+def _name(path: Path) -> str:
+    return path.relative_to(_ROOT).as_posix()
+
+
+def _existing(module: str) -> Path:
+    path = _source(module)
+    if path is None:
+        raise ModuleNotFoundError(f"{module} is no module of {PACKAGE}")
+    return path
+
+
+@cache
 def _source(module: str) -> Path | None:
     package, *parts = module.split(".")
     if package != PACKAGE:

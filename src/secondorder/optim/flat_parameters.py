@@ -1,0 +1,67 @@
+"""The parameters that an optimizer moves, as one vector θ of shape [P]."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch.nn.utils import parameters_to_vector
+
+from secondorder.curvature.flat_vectors import split_like
+from secondorder.errors import InputError
+from secondorder.training.objective import Objective
+
+
+class FlatParameters:
+    """A model's trained parameters, read and moved as one vector, in the order of ``parameters()``.
+
+    Args:
+        parameters: The parameters; those that require no gradient are left alone.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self.numel = sum(parameter.numel() for parameter in self._parameters)
+
+    def __iter__(self) -> Iterator[torch.nn.Parameter]:
+        """Yield the parameters."""
+        return iter(self._parameters)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self._parameters[0].device
+
+    def vector(self) -> torch.Tensor:
+        """Return a copy of θ."""
+        return parameters_to_vector(self._parameters).detach().clone()
+
+    def pieces(self, vector: torch.Tensor) -> Iterator[tuple[torch.nn.Parameter, torch.Tensor]]:
+        """Return each parameter with its part of a vector of shape [P], in the parameter's shape."""
+        return zip(self._parameters, split_like(vector, self._parameters), strict=True)
+
+    @torch.no_grad()
+    def place(self, theta: torch.Tensor) -> None:
+        """Set the parameters to θ."""
+        for parameter, piece in self.pieces(theta):
+            parameter.copy_(piece)
+
+    @torch.no_grad()
+    def move(self, step: torch.Tensor) -> None:
+        """Add a step of shape [P] to the parameters."""
+        for parameter, piece in self.pieces(step):
+            parameter.add_(piece)
+
+    def check(self, objective: Objective) -> None:
+        """Check that these are what an objective is a function of, in the same order.
+
+        The entries of its flat gradient would otherwise go to other parameters, without a word.
+
+        Raises:
+            InputError: They are not the model's parameters that require a gradient, in the order of ``parameters()``.
+        """
+        own, others = self._parameters, objective.parameters
+        if len(own) != len(others) or any(a is not b for a, b in zip(own, others, strict=True)):
+            raise InputError(
+                f"the optimizer was built over {len(own)} parameters that are not the {len(others)} of the model that "
+                "require a gradient, in their order; build it over list(model.parameters()), and anew when parameters "
+                "are frozen"
+            )
