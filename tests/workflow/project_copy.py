@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "environment.yml", "requirements.txt", "workflow", "config", "profiles", "src")
-BATCHED = re.compile(r"^(train_runs|train_trials|draw_figures|write_tables)_\w+$")
+BATCHED = re.compile(r"^(train_runs|train_trials|aggregate_metrics|draw_figures|write_tables)_\w+$")
 TRIMMED = Path(__file__).with_name("trimmed.yaml")
 
 
@@ -60,8 +60,8 @@ class Project:
     def planned_runs(self) -> set[str]:
         """Return the runs that a call would train, as ``problem/run``."""
         output = self.snakemake("--dry-run", "--quiet", "host").stdout
-        trained = re.findall(r"Train ([\w, ]+) on (\w+)", output)
-        return {f"{problem}/{run}" for runs, problem in trained for run in runs.split(", ")}
+        trained = re.findall(r"([\w, ]+) on (\w+)", "; ".join(re.findall(r"Train (.+); progress", output)))
+        return {f"{problem}/{run}" for runs, problem in trained for run in runs.strip().split(", ")}
 
     def append(self, path: str, text: str) -> None:
         """Add text to the end of a file."""

@@ -68,6 +68,6 @@ def test_runs_that_share_a_process_are_trained_again_only_where_their_own_code_i
     project = edited(f"{PACKAGE}/optim/adam.py", "# edited\n")
     result = project.snakemake("training", "--config", "per_process={'runs': 3}")
     assert result.returncode == 0, result.stdout
-    log = (project.folder / "logs" / "trimmed" / "train_runs" / "mnist_mlp_1.log").read_text()
-    assert re.findall(r"(\w+): seed 0: resumed at step \d+ \(finished\)", log) == ["sgd", "nesterov"]
+    log = (project.folder / "logs" / "trimmed" / "train_runs" / "mnist_5k_1.log").read_text()
+    assert re.findall(r"/(\w+): seed 0: resumed at step \d+ \(finished\)", log) == ["sgd", "nesterov"]
     assert "adam: seed_0.pt: is from other code" in log

@@ -1,5 +1,6 @@
 import sys
 from collections import namedtuple
+from functools import partial
 from pathlib import Path
 
 # The package is this checkout's, here and in every job, installed or not.
@@ -194,30 +195,32 @@ def split(items, size):
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-# What one job trains: runs on one problem. What one job renders: figures, or tables, by their names.
-TrainingBatch = namedtuple("TrainingBatch", "name problem runs")
+# What one job trains: runs, each with its problem, on one dataset.
+TrainingBatch = namedtuple("TrainingBatch", "name dataset runs")
+# What one job summarises or renders: problems, figures or tables, by their names.
 Batch = namedtuple("Batch", "name members")
-TRAINING_BATCHES = [
-    TrainingBatch(f"{problem}_{number}", problem, runs)
-    for problem in CONFIGURATION.all_problems
-    for number, runs in enumerate(
-        split(resolution.runs_of(CONFIGURATION, problem), CONFIGURATION.per_process.runs), start=1
-    )
-]
-TUNING_BATCHES = [
-    TrainingBatch(f"{problem}_{number}", problem, runs)
-    for problem in CONFIGURATION.all_problems
-    for number, runs in enumerate(
-        split([run for of, run in SEARCHED if of == problem], CONFIGURATION.per_process.runs), start=1
-    )
-]
-FIGURE_BATCHES = [
-    Batch(number, names)
-    for number, names in enumerate(split(list(FIGURES), CONFIGURATION.per_process.renderings), start=1)
-]
-TABLE_BATCHES = [
-    Batch(number, names) for number, names in enumerate(split(TABLES, CONFIGURATION.per_process.renderings), start=1)
-]
+
+
+def training_batches(runs):
+    """Return the jobs that train these runs, given with their problems."""
+    batches = []
+    for dataset in DATASETS:
+        listed = [pair for pair in runs if resolution.dataset_of(CONFIGURATION, pair[0]) == dataset]
+        for number, part in enumerate(split(listed, CONFIGURATION.per_process.runs), start=1):
+            batches.append(TrainingBatch(f"{dataset}_{number}", dataset, part))
+    return batches
+
+
+def batches_of(members, size):
+    """Return the jobs that share out some names."""
+    return [Batch(number, part) for number, part in enumerate(split(members, size), start=1)]
+
+
+TRAINING_BATCHES = training_batches(RUNS)
+TUNING_BATCHES = training_batches(SEARCHED)
+SUMMARY_BATCHES = batches_of(list(CONFIGURATION.all_problems), CONFIGURATION.per_process.summaries)
+FIGURE_BATCHES = batches_of(list(FIGURES), CONFIGURATION.per_process.renderings)
+TABLE_BATCHES = batches_of(TABLES, CONFIGURATION.per_process.renderings)
 FIGURE_FILES = [path for name in FIGURES for path in figure_files(name)]
 TABLE_FILES = [path for name in TABLES for path in table_files(name)]
 RUN_FILES = [path for problem, run in RUNS for path in run_files(problem, run)]
@@ -230,29 +233,36 @@ TUNED = f"config/tuned/{TIER}"
 TUNING_FILES = [f"{RESULTS}/tuning/trials.parquet", f"{TUNED}.yaml", f"{TUNED}.csv"] if SEARCHED else []
 
 
-# Inputs and parameters of rules, by their wildcards.
+# Inputs and parameters of rules, by their wildcards or their batch. What takes long to find takes both, and is found only
+# where there is a job.
 
 
 def batch_files(batch):
     """Return the result files of the runs of a training job."""
-    return [path for run in batch.runs for path in run_files(batch.problem, run)]
+    return [path for problem, run in batch.runs for path in run_files(problem, run)]
+
+
+def batch_text(batch):
+    """Return the runs of a training job by their problems, for people."""
+    problems_of = dict.fromkeys(problem for problem, _ in batch.runs)
+    return "; ".join(f"{', '.join(run for of, run in batch.runs if of == each)} on {each}" for each in problems_of)
 
 
 def batch_runs(batch):
     """Return what a training job is told of each of its runs, and where their results and checkpoints lie."""
     return [
         {
-            "specification": specification(batch.problem, run),
-            "output": run_folder(batch.problem, run),
-            "checkpoints": f"{RESULTS}/checkpoints/{batch.problem}/{run}",
+            "specification": specification(problem, run),
+            "output": run_folder(problem, run),
+            "checkpoints": f"{RESULTS}/checkpoints/{problem}/{run}",
         }
-        for run in batch.runs
+        for problem, run in batch.runs
     ]
 
 
-def batch_code(batch):
+def batch_code(batch, wildcards):
     """Return the digests of the code that decides the results of a training job, of each of its runs."""
-    return [training_digests(batch.problem, run) for run in batch.runs]
+    return [training_digests(problem, run) for problem, run in batch.runs]
 
 
 def training_digests(problem, run):
@@ -266,9 +276,14 @@ def run_arrays(wildcards):
     return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))[0]
 
 
+def data_manifest(problem):
+    """Return the manifest of the dataset that a problem needs."""
+    return prepared(resolution.dataset_of(CONFIGURATION, problem))[1]
+
+
 def run_data_manifest(wildcards):
     """Return the manifest of the dataset that a run's problem needs."""
-    return prepared(resolution.dataset_of(CONFIGURATION, wildcards.problem))[1]
+    return data_manifest(wildcards.problem)
 
 
 def tuning_folder(problem, run):
@@ -287,18 +302,18 @@ def trial_files(problem, run):
 
 def batch_trial_files(batch):
     """Return the files of all trials of the runs of a tuning job."""
-    return [path for run in batch.runs for path in trial_files(batch.problem, run)]
+    return [path for problem, run in batch.runs for path in trial_files(problem, run)]
 
 
-def batch_searches(batch):
+def batch_searches(batch, wildcards):
     """Return what a tuning job is told of each of its runs, and where their trials and checkpoints lie."""
     return [
         {
-            "search": searching.search_of(CONFIGURATION, batch.problem, run).to_mapping(),
-            "folder": tuning_folder(batch.problem, run),
-            "checkpoints": f"{RESULTS}/checkpoints/tuning/{batch.problem}/{run}",
+            "search": searching.search_of(CONFIGURATION, problem, run).to_mapping(),
+            "folder": tuning_folder(problem, run),
+            "checkpoints": f"{RESULTS}/checkpoints/tuning/{problem}/{run}",
         }
-        for run in batch.runs
+        for problem, run in batch.runs
     ]
 
 
@@ -359,27 +374,50 @@ def problem_runs(wildcards):
 
 def problem_run_files(wildcards):
     """Return the result files of all runs on a problem."""
-    return [path for run in problem_runs(wildcards) for path in run_files(wildcards.problem, run)]
+    return all_run_files(wildcards.problem)
+
+
+def all_run_files(problem):
+    """Return the result files of all runs on a problem."""
+    return [path for run in resolution.runs_of(CONFIGURATION, problem) for path in run_files(problem, run)]
 
 
 def problem_specifications(wildcards):
     """Return what all training jobs on a problem are told."""
-    return [specification(wildcards.problem, run) for run in problem_runs(wildcards)]
+    return all_specifications(wildcards.problem)
 
 
-def problem_target(wildcards):
-    """Return the value of the validation metric whose first crossing is the time to target."""
-    return CONFIGURATION.all_problems[wildcards.problem].target_metric
+def all_specifications(problem):
+    """Return what all training jobs on a problem are told."""
+    return [specification(problem, run) for run in resolution.runs_of(CONFIGURATION, problem)]
 
 
-def problem_metric(wildcards):
-    """Return the metric of a problem, as plain values."""
-    return resolution.metric_of(CONFIGURATION, wildcards.problem).to_mapping()
+def summary_inputs(batch):
+    """Return the result files of all runs on the problems of a job, and the manifests of their data."""
+    runs = [path for problem in batch.members for path in all_run_files(problem)]
+    return [*runs, *dict.fromkeys(data_manifest(problem) for problem in batch.members)]
 
 
-def problem_target_loss(wildcards):
-    """Return the training loss whose first crossing counts the updates; None for none."""
-    return CONFIGURATION.all_problems[wildcards.problem].target_loss
+def summary_outputs(batch):
+    """Return the aggregated tables of the problems of a job."""
+    return [path for problem in batch.members for path in aggregated(AGGREGATED, problem).values()]
+
+
+def summary_parts(batch):
+    """Return what a job is told of each of its problems: runs, where they lie, data, metric, targets, where to write."""
+    return [
+        {
+            "problem": problem,
+            "specifications": all_specifications(problem),
+            "runs": [run_folder(problem, run) for run in resolution.runs_of(CONFIGURATION, problem)],
+            "data": data_manifest(problem),
+            "metric": resolution.metric_of(CONFIGURATION, problem).to_mapping(),
+            "target": CONFIGURATION.all_problems[problem].target_metric,
+            "target_loss": CONFIGURATION.all_problems[problem].target_loss,
+            "output": f"{RESULTS}/aggregated/{problem}",
+        }
+        for problem in batch.members
+    ]
 
 
 def followed_runs(wildcards):

@@ -4,14 +4,16 @@ for batch in TRAINING_BATCHES:
         name:
             f"train_runs_{batch.name}"
         input:
-            arrays=prepared(resolution.dataset_of(CONFIGURATION, batch.problem))[0],
-            manifest=prepared(resolution.dataset_of(CONFIGURATION, batch.problem))[1],
+            arrays=prepared(batch.dataset)[0],
+            manifest=prepared(batch.dataset)[1],
         output:
             batch_files(batch),
         log:
             f"logs/{TIER}/train_runs/{batch.name}.log",
         benchmark:
             f"{RESULTS}/benchmarks/train_runs/{batch.name}.tsv"
+        # All but the checks of methods waits for it.
+        priority: 1
         conda:
             "../../environment.yml"
         threads: cores_per_run
@@ -19,8 +21,8 @@ for batch in TRAINING_BATCHES:
             gpu=gpus_per_run,
         params:
             runs=batch_runs(batch),
-            code=batch_code(batch),
+            code=partial(batch_code, batch),
         message:
-            f"Train {', '.join(batch.runs)} on {batch.problem}; progress in {{log}}"
+            f"Train {batch_text(batch)}; progress in {{log}}"
         script:
             "../scripts/train_runs.py"

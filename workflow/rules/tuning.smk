@@ -4,8 +4,8 @@ for batch in TUNING_BATCHES:
         name:
             f"train_trials_{batch.name}"
         input:
-            arrays=prepared(resolution.dataset_of(CONFIGURATION, batch.problem))[0],
-            manifest=prepared(resolution.dataset_of(CONFIGURATION, batch.problem))[1],
+            arrays=prepared(batch.dataset)[0],
+            manifest=prepared(batch.dataset)[1],
         output:
             batch_trial_files(batch),
         log:
@@ -18,10 +18,10 @@ for batch in TUNING_BATCHES:
         resources:
             gpu=gpus_per_run,
         params:
-            searches=batch_searches(batch),
-            code=batch_code(batch),
+            searches=partial(batch_searches, batch),
+            code=partial(batch_code, batch),
         message:
-            f"Train all trials of {', '.join(batch.runs)} on {batch.problem}; progress in {{log}}"
+            f"Train all trials of {batch_text(batch)}; progress in {{log}}"
         script:
             "../scripts/train_trials.py"
 

@@ -1,4 +1,4 @@
-"""Check and read the metrics of all runs, and summarise them over seeds."""
+"""Check and read the metrics of all runs on some problems, and summarise them over seeds."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from secondorder.statistics.collection import collect_runs, expected_runs
 from secondorder.training.specification import RunSpecification
 
 with job(snakemake.log[0]):
-    specifications = [RunSpecification.from_mapping(values) for values in snakemake.params.specifications]
-    metrics = [Path(path) for path in snakemake.input.runs if path.endswith("metrics.parquet")]
-    expected = expected_runs(specifications, [path.parent for path in metrics], [Path(snakemake.input.data)])
-    problem, target, loss = snakemake.wildcards.problem, snakemake.params.target, snakemake.params.target_loss
-    tables = aggregate(
-        collect_runs(expected),
-        {problem: MetricDescription(**snakemake.params.metric)},
-        {problem: target},
-        {problem: loss} if loss else {},
-        snakemake.params.confidence,
-        snakemake.params.resamples,
-    )
-    write_aggregated(tables, Path(snakemake.output[0]).parent)
+    for part in snakemake.params.problems:
+        problem, loss = part["problem"], part["target_loss"]
+        specifications = [RunSpecification.from_mapping(values) for values in part["specifications"]]
+        expected = expected_runs(specifications, [Path(folder) for folder in part["runs"]], [Path(part["data"])])
+        tables = aggregate(
+            collect_runs(expected),
+            {problem: MetricDescription(**part["metric"])},
+            {problem: part["target"]},
+            {problem: loss} if loss else {},
+            snakemake.params.confidence,
+            snakemake.params.resamples,
+        )
+        write_aggregated(tables, Path(part["output"]))

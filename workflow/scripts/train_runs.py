@@ -1,4 +1,4 @@
-"""Train all seeds of some runs on one problem, one run after the other."""
+"""Train all seeds of some runs on one dataset, one run after the other."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ with job(snakemake.log[0]):
     with Progress(snakemake.rule) as progress:
         for position, run in enumerate(runs):
             specification = RunSpecification.from_mapping(run["specification"])
-            part = Part(progress, specification.run, position, len(runs))
+            part = Part(progress, f"{specification.problem}/{specification.run}", position, len(runs))
             train_run(specification, dataset, Path(run["output"]), Path(run["checkpoints"]), part)

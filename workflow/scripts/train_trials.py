@@ -1,4 +1,4 @@
-"""Train all trials of some runs on one problem, one run after the other."""
+"""Train all trials of some runs on one dataset, one run after the other."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ with job(snakemake.log[0]):
     with Progress(snakemake.rule) as progress:
         for position, run in enumerate(runs):
             search = Search.from_mapping(run["search"])
-            part = Part(progress, search.specification.run, position, len(runs))
+            part = Part(progress, f"{search.specification.problem}/{search.specification.run}", position, len(runs))
             train_trials(search, dataset, Path(run["folder"]), Path(run["checkpoints"]), part)

@@ -46,9 +46,10 @@ class PerProcessSection(Section):
     runs: int = Field(
         1,
         ge=1,
-        description="Runs on one problem that one job trains, one after the other. A job that starts again takes what "
+        description="Runs on one dataset that one job trains, one after the other. A job that starts again takes what "
         "is finished from checkpoints, so an edit of one optimizer still trains its own runs alone.",
     )
+    summaries: int = Field(1, ge=1, description="Problems whose metrics one job summarises over seeds.")
     renderings: int = Field(1, ge=1, description="Figures that one job draws, or tables that it writes.")
 
 

@@ -45,24 +45,26 @@ def lanczos(product: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor
         steps: Most products.
     """
     smallest = torch.finfo(start.dtype).eps * len(start) ** 0.5
-    columns = [start / start.norm()]
+    most = min(steps, len(start))
+    # Vectors are rows: each step reads all of them, and appends one.
+    rows = start.new_empty(most, len(start))
+    rows[0] = start / start.norm()
     diagonal: list[float] = []
     beside: list[float] = []
     scale = 0.0
-    while True:
-        image = product(columns[-1])
-        diagonal.append(float(columns[-1] @ image))
-        basis = torch.stack(columns, dim=1)
+    for count in range(1, most + 1):
+        image = product(rows[count - 1])
+        diagonal.append(float(rows[count - 1] @ image))
         # Twice: once leaves what rounding puts back.
-        image = image - basis @ (basis.T @ image)
-        image = image - basis @ (basis.T @ image)
+        image = image - (rows[:count] @ image) @ rows[:count]
+        image = image - (rows[:count] @ image) @ rows[:count]
         length = float(image.norm())
         scale = max(scale, abs(diagonal[-1]), length)
-        if len(columns) == min(steps, len(start)) or length <= smallest * scale or not math.isfinite(length):
+        if count == most or length <= smallest * scale or not math.isfinite(length):
             break
         beside.append(length)
-        columns.append(image / length)
+        rows[count] = image / length
     main = torch.diag(torch.tensor(diagonal, dtype=start.dtype, device=start.device))
     side = torch.tensor(beside, dtype=start.dtype, device=start.device)
     tridiagonal = main + torch.diag(side, 1) + torch.diag(side, -1) if beside else main
-    return LanczosBasis(basis, tridiagonal, length)
+    return LanczosBasis(rows[:count].T, tridiagonal, length)
