@@ -6,17 +6,13 @@ Pydantic model that validates a configuration file and writes its documentation.
 """
 
 import dataclasses
+import math
 import operator
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from secondorder.errors import ConfigurationError
-
-
-class DataclassInstance(Protocol):
-    """Any instance of a dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
 
 def setting(
@@ -48,14 +44,33 @@ def setting(
     )
 
 
-Settings = TypeVar("Settings", bound=DataclassInstance)
+@dataclass(frozen=True)
+class DeclaredSettings:
+    """Base of all settings: an instance holds values of the declared types, within their bounds.
+
+    Raises:
+        ConfigurationError: A value is of another type, no declared choice, out of its bounds or not finite.
+    """
+
+    def __post_init__(self) -> None:
+        """Check each value, and then all together."""
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            _check(type(self), field, hints[field.name], getattr(self, field.name))
+        self.check()
+
+    def check(self) -> None:
+        """Refuse settings that contradict each other; nothing here."""
+
+
+Settings = TypeVar("Settings", bound=DeclaredSettings)
 
 
 def settings_from(declared: type[Settings], values: Mapping[str, Any]) -> Settings:
     """Return the declared settings with ``values`` in place of the defaults.
 
     Raises:
-        ConfigurationError: A name in ``values`` is not declared, or a value is out of its bounds.
+        ConfigurationError: A name in ``values`` is not declared, or a value is none of its setting.
     """
     known = [field.name for field in dataclasses.fields(declared)]
     unknown = sorted(set(values) - set(known))
@@ -63,10 +78,10 @@ def settings_from(declared: type[Settings], values: Mapping[str, Any]) -> Settin
         raise ConfigurationError(
             f"{unknown[0]!r} is not a setting of {declared.__module__}; it has {', '.join(known) or 'none'}"
         )
-    for field in dataclasses.fields(declared):
-        _check_bounds(declared, field, values.get(field.name, field.default))
     return declared(**values)
 
+
+TYPE_NAMES: Mapping[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 _BOUNDS = {
     "gt": ("above", operator.gt),
@@ -76,8 +91,24 @@ _BOUNDS = {
 }
 
 
-def _check_bounds(declared: type[Any], field: dataclasses.Field[Any], value: Any) -> None:
-    for name, limit in field.metadata["bounds"].items():
+def _check(declared: type[Any], field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
+    wanted = _wanted(field, kind, value)
+    if wanted:
+        raise ConfigurationError(f"{declared.__module__}: {field.name} is {value!r}; it must be {wanted}")
+
+
+def _wanted(field: dataclasses.Field[Any], kind: Any, value: Any) -> str | None:
+    """Return what a value should be where it is not."""
+    if get_origin(kind) is Literal:
+        return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+    # A whole number is a number, and True is neither.
+    taken = (int, float) if kind is float else kind
+    if not isinstance(value, taken) or (isinstance(value, bool) and kind is not bool):
+        return TYPE_NAMES[kind]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "finite"
+    for name, limit in field.metadata.get("bounds", {}).items():
         words, holds = _BOUNDS[name]
-        if isinstance(value, str) or not holds(value, limit):
-            raise ConfigurationError(f"{declared.__module__}: {field.name} is {value!r}; it must be {words} {limit}")
+        if not holds(value, limit):
+            return f"{words} {limit}"
+    return None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from secondorder.configuration.declared import settings_model
 from secondorder.configuration.loading import load_configuration
 from secondorder.configuration.resolution import run_specification
 from secondorder.errors import ConfigurationError
-from secondorder.settings import setting, settings_from
+from secondorder.settings import DeclaredSettings, setting, settings_from
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
@@ -75,7 +76,7 @@ def test_schema_refuses_unknown_keys_everywhere():
 
 
 @dataclasses.dataclass(frozen=True)
-class Declared:
+class Declared(DeclaredSettings):
     """Settings with each kind of bound."""
 
     above: float = setting(1.0, "A.", above=0)
@@ -126,6 +127,39 @@ def test_settings_model_keeps_bounds_and_types(values, allowed):
             model.model_validate(values)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"above": 0.0}, "above is 0.0; it must be above 0"),
+        ({"at_least": 1}, "at_least is 1; it must be at least 2"),
+        ({"below": 4.0}, "below is 4.0; it must be below 4"),
+        ({"at_most": 6}, "at_most is 6; it must be at most 5"),
+        ({"choice": "z"}, "choice is 'z'; it must be one of x, y"),
+        ({"free": 0}, "free is 0; it must be true or false"),
+        ({"at_least": 2.0}, "at_least is 2.0; it must be a whole number"),
+        ({"at_least": True}, "at_least is True; it must be a whole number"),
+        ({"above": "1.0"}, "above is '1.0'; it must be a number"),
+        ({"above": True}, "above is True; it must be a number"),
+        ({"above": float("nan")}, "above is nan; it must be finite"),
+        ({"above": float("inf")}, "above is inf; it must be finite"),
+    ],
+    ids=str,
+)
+def test_settings_made_in_python_keep_bounds_and_types(values, message):
+    with pytest.raises(ConfigurationError, match=rf": {re.escape(message)}$"):
+        Declared(**values)
+
+
+@pytest.mark.parametrize("values", [{"above": 1}, {"at_least": 2}, {"choice": "y"}, {"free": True}], ids=str)
+def test_settings_made_in_python_are_what_was_given(values):
+    assert dataclasses.asdict(Declared(**values)) == {**dataclasses.asdict(Declared()), **values}
+
+
+@pytest.mark.parametrize("package", [optim, problems], ids=["optimizers", "problems"])
+def test_all_settings_are_checked(package):
+    assert all(issubclass(package.load(name).Settings, DeclaredSettings) for name in package.available())
+
+
 def test_settings_from_takes_values_over_defaults():
     assert settings_from(Declared, {"at_most": 4}) == Declared(at_most=4)
 
@@ -140,11 +174,11 @@ NEW_OPTIMIZER = '''
 
 from dataclasses import dataclass
 
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings."""
 
     damping: float = setting(0.25, "Damping of the new method.", above=0)

@@ -128,6 +128,11 @@ def test_capabilities_are_probed_of_every_run_that_is_in_no_study():
             "landscapes.search.damping: low is 1 and high 0.1; give a low below high",
             id="an empty range",
         ),
+        pytest.param(
+            {"search": {"dampin": {"low": 0.1, "high": 1.0}}},
+            "landscapes.search: there is no searched setting 'dampin', did you mean 'damping'?",
+            id="a range of a setting that no run searches",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(landscapes, line):
@@ -135,3 +140,29 @@ def test_what_is_wrong_is_said_in_one_line(landscapes, line):
         loaded(landscapes=landscapes)
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("landscape", "line"),
+    [
+        pytest.param(
+            {"search": {"learning_rat": {"low": 0.1, "high": 1.0}}},
+            "runs.adam.landscape.search.learning_rat: unknown key, did you mean 'learning_rate'?",
+            id="a range of no setting",
+        ),
+        pytest.param(
+            {"search": {"learning_rate": {"low": 1.0, "high": 0.1}}},
+            "runs.adam.landscape.search.learning_rate: low is 1 and high 0.1; give a low below high",
+            id="an empty range",
+        ),
+        pytest.param(
+            {"settings": {"learning_rat": 0.1}},
+            "runs.adam.landscape.settings.learning_rat: unknown key, did you mean 'learning_rate'?",
+            id="a value of no setting",
+        ),
+    ],
+)
+def test_what_a_run_changes_for_itself_is_checked(landscape, line):
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(runs={"adam": {"landscape": landscape}})
+    assert str(caught.value).startswith(line)

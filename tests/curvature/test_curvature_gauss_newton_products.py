@@ -214,3 +214,34 @@ def test_a_loss_that_uses_parameters_is_refused():
     problem.loss = lambda z, t: functional.cross_entropy(z, t) + problem.parameters[0].square().sum()
     with pytest.raises(CapabilityError, match="uses parameters besides the model's outputs"):
         problem.products()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda vector: vector[:-1], r"the vector has shape \(\d+,\); it needs", id="shape"),
+        pytest.param(lambda vector: vector.float(), "of torch.float32 and the parameters of torch.float64", id="dtype"),
+        pytest.param(lambda vector: vector.tolist(), "the vector is a list", id="no tensor"),
+    ],
+)
+def test_a_vector_that_does_not_fit_is_refused(change, message):
+    problem = Problem()
+    with pytest.raises(InputError, match=message):
+        problem.products()(change(problem.vector))
+
+
+def test_products_from_before_a_step_are_refused():
+    problem = Problem()
+    products = problem.products()
+    with torch.no_grad():
+        for parameter in problem.parameters:
+            parameter.add_(1)
+    with pytest.raises(InputError, match="changed in place since they were made; make them anew after every step"):
+        products(problem.vector)
+
+
+def test_targets_of_another_shape_are_the_mistake_that_the_loss_reports():
+    problem = Problem()
+    problem.targets = problem.targets[:-1]
+    with pytest.raises(ValueError, match="batch_size"):
+        problem.products()

@@ -298,13 +298,37 @@ def test_a_factor_scales_the_configured_learning_rate_and_does_not_compound(name
     assert not torch.equal(scheduled.parameters(), start)
 
 
-ORDERED = ["exact_newton", "fosi", "hessian_free", "low_rank_newton", "newton_krylov"]
+FLAT = ["exact_newton", "fosi", "hessian_free", "low_rank_newton", "newton_krylov", "stochastic_lbfgs"]
 
 
-@pytest.mark.parametrize("name", ORDERED)
+@pytest.mark.parametrize("name", FLAT)
 def test_parameters_in_another_order_are_refused(name):
     regression = Regression(name)
     module = optim.load(name)
     regression.optimizer = module.build(list(regression.model.parameters())[::-1], module.Settings())
     with pytest.raises(InputError, match=r"in their order; build it over list\(model.parameters\(\)\)"):
         regression.steps([0])
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_nothing_to_optimize_is_refused(name):
+    module = optim.load(name)
+    frozen = nn.Linear(2, 1).requires_grad_(False)
+    with pytest.raises(InputError, match=r"no parameter requires a gradient.*set requires_grad of some"):
+        module.build(frozen.parameters(), module.Settings())
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_layout_of_memory_changes_no_step(name):
+    moved = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2)).double()
+        inputs, targets = torch.randn(8, 2, 4, 4, dtype=torch.float64), torch.randn(8, 2, dtype=torch.float64)
+        model = model.to(memory_format=layout)
+        module = optim.load(name)
+        optimizer = module.build(model.parameters(), module.Settings())
+        for _ in range(2):
+            optimizer.step(Objective(model, functional.mse_loss, inputs, targets, Work(8)), 1.0)
+        moved.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    assert torch.allclose(*moved, rtol=1e-9, atol=1e-12)

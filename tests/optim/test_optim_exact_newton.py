@@ -17,6 +17,7 @@ from secondorder.curvature import ExactHessian
 from secondorder.curvature.layers import take_apart
 from secondorder.errors import CapabilityError, ConfigurationError
 from secondorder.optim import exact_newton
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.training.objective import Objective
 from secondorder.training.work import PRODUCT_PRICES, Work
 
@@ -806,8 +807,7 @@ def test_another_model_is_taken(variant):
     optimizer = problem.optimizer(variant)
     optimizer.step(problem.objective(), 1.0)
     other = copy.deepcopy(problem.model)
-    parameters = list(other.parameters())
-    optimizer._parameters = parameters
+    optimizer._parameters = FlatParameters(other.parameters())
     problem.model = other
     before, expected = problem.theta, problem.copied().direction(variant)
     optimizer.step(problem.objective(), 1.0)

@@ -64,6 +64,11 @@ def test_stated_problem_goes_before_the_one_of_the_same_name(folder):
     assert found(folder, "mnist_lenet5", tuning=tuning) == (0.123, note)
 
 
+def test_stated_problem_alone_is_taken_from_the_tier_that_the_file_names(folder):
+    note = "Settings transferred from tier smoke, problem mnist_mlp."
+    assert found(folder, "mnist_lenet5", tuning={"transfer_problems": {"mnist_lenet5": "mnist_mlp"}}) == (0.123, note)
+
+
 def test_own_tuning_is_transferred_from_nowhere(folder):
     tune(folder, "large", learning_rate=0.25)
     assert found(folder) == (0.25, "")

@@ -8,7 +8,7 @@ from secondorder import optim
 from secondorder.configuration.explanation import unknown_name
 from secondorder.configuration.models import Configuration, varied
 from secondorder.configuration.resolution import resolve_settings
-from secondorder.configuration.searching import check_ends, ranges_of
+from secondorder.configuration.searching import check_ends, check_range, ranges_of
 from secondorder.errors import ConfigurationError
 from secondorder.landscapes.names import ARGUMENTS
 from secondorder.tuning.search import Range, draw_trials
@@ -39,7 +39,18 @@ def check_landscapes(configuration: Configuration) -> None:
     for run in section.runs or []:
         if run not in configuration.runs:
             raise unknown_name("landscapes.runs", "run", run, configuration.runs)
+    searched: set[str] = set()
+    for run in configuration.runs:
+        change = configuration.runs[run].landscape
+        chosen = varied(configuration.runs[run], change)
+        declared = optim.load(chosen.optimizer).Settings
+        resolve_settings(declared, chosen.settings, ["runs", run, "landscape", "settings"])
+        for name, given in change.search.items():
+            check_range(declared, chosen.settings, ["runs", run, "landscape", "search"], name, given)
+        searched.update(chosen.search)
     for name, given in section.search.items():
+        if name not in searched:
+            raise unknown_name("landscapes.search", "searched setting", name, sorted(searched))
         check_ends(["landscapes", "search"], name, given)
 
 

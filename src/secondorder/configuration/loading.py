@@ -50,13 +50,25 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
         tiers[name] = tier
         key, name = "based_on", tier.get("based_on")
     merged = read_yaml(folder / DEFAULTS_FILE)
+    tuning: dict[str, Any] = {}
+    of_call = _at(overrides, "tuning")
     for tier_name, layer in reversed(tiers.items()):
         merged = _laid_over(merged, layer)
-        given = _at(overrides if "transfer" in _at(overrides, "tuning") else layer, "tuning")
-        merged = _with_tuned(merged, folder, tier_name, given)
+        tuning = merge(tuning, _at(layer, "tuning"))
+        merged = _with_tuned(merged, folder, tier_name, _transfer(tuning, _at(layer, "tuning"), of_call))
     if (named := overrides.get("tier")) not in list(tiers):
-        merged = _with_tuned(merged, folder, named, _at(overrides, "tuning"))
+        merged = _with_tuned(merged, folder, named, _transfer(tuning, of_call))
     return check_configuration(_laid_over(merged, overrides))
+
+
+def _transfer(inherited: Mapping[str, Any], *layers: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what layers ask to take from elsewhere, the rest of it inherited; nothing where they ask for nothing."""
+    if not any(key in layer for layer in layers for key in ("transfer", "transfer_problems")):
+        return {}
+    together = dict(inherited)
+    for layer in layers:
+        together = merge(together, layer)
+    return together
 
 
 def _with_tuned(values: Mapping[str, Any], folder: Path, tier: Any, tuning: Mapping[Any, Any]) -> dict[str, Any]:

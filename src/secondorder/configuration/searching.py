@@ -67,10 +67,22 @@ def check_searches(configuration: Configuration) -> None:
     for run, section in configuration.all_runs.items():
         declared = optim.load(section.optimizer).Settings
         for name, given in section.search.items():
-            _check_range(declared, section.settings, ["runs", run, "search"], name, given)
+            check_range(declared, section.settings, ["runs", run, "search"], name, given)
 
 
-def _check_range(declared: type[Any], settings: dict[str, Any], key: list[str], name: str, given: RangeSection) -> None:
+def check_range(declared: type[Any], settings: dict[str, Any], key: list[str], name: str, given: RangeSection) -> None:
+    """Check that a setting is a number, and that the ends of its range fit it.
+
+    Args:
+        declared: The ``Settings`` that have it.
+        settings: The values of others.
+        key: Where the ranges stand in the configuration.
+        name: The setting.
+        given: Its range.
+
+    Raises:
+        ConfigurationError: There is no such setting, it is no number, or the range is none or does not fit.
+    """
     where = ".".join([*key, name])
     kind = get_type_hints(declared).get(name, float)
     if kind not in {int, float}:

@@ -120,6 +120,47 @@ def check_finite(loss: torch.Tensor) -> None:
         raise InputError(f"the loss is {float(loss.detach())} at these parameters; it has no derivatives there")
 
 
+def check_vector(vector: torch.Tensor, like: torch.Tensor) -> None:
+    """Check that a product can be taken with a vector.
+
+    Args:
+        vector: The vector.
+        like: A tensor of the shape, dtype and device that it needs.
+
+    Raises:
+        InputError: It is no tensor, or of another shape, dtype or device.
+    """
+    if not isinstance(vector, torch.Tensor):
+        raise InputError(f"the vector is a {type(vector).__name__}; give a tensor of shape {tuple(like.shape)}")
+    if vector.shape != like.shape:
+        raise InputError(
+            f"the vector has shape {tuple(vector.shape)}; it needs {tuple(like.shape)}, one entry for each of the "
+            "trainable parameters"
+        )
+    if vector.dtype != like.dtype:
+        raise InputError(f"the vector is of {vector.dtype} and the parameters of {like.dtype}; use one dtype")
+    if vector.device != like.device:
+        raise InputError(f"the vector lies on {vector.device} and the parameters on {like.device}; use one device")
+
+
+@contextmanager
+def explained_change() -> Iterator[None]:
+    """Explain within this block that a kept graph is of values that are there no more.
+
+    Raises:
+        InputError: A tensor of the graph was changed in place.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        raise InputError(
+            "a tensor that the products need, such as a parameter, was changed in place since they were made; make "
+            "them anew after every step"
+        ) from error
+
+
 def length_of(vector: torch.Tensor) -> float:
     """Return ‖v‖, also where its square is too large or too small for the dtype; not finite where an entry is not."""
     square = float(vector @ vector)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from secondorder.curvature.activation_hessian import LossFunction, explained_derivatives
-from secondorder.curvature.evaluation import Evaluation, check_finite, check_scalar
+from secondorder.curvature.evaluation import Evaluation, check_finite, check_scalar, check_vector, explained_change
 from secondorder.curvature.flat_vectors import flattened, split_like
 from secondorder.curvature.layers import SameFunction
 from secondorder.curvature.one_function import buffers_apart
@@ -41,23 +41,26 @@ class OutputGraph:
         self._outputs, self._parameters = outputs, parameters
         self._leaf = outputs.detach().requires_grad_()
         loss = loss_of_outputs(self._leaf)
-        (self._slope,) = torch.autograd.grad(loss, self._leaf, create_graph=True, materialize_grads=True)
-        self.loss, self.output_gradient = loss.detach(), self._slope.detach()
-        self._weights = self.output_gradient.clone().requires_grad_()
-        self._pulled = self._pull_back(self._weights, create_graph=True)
+        with explained_derivatives():
+            (self._slope,) = torch.autograd.grad(loss, self._leaf, create_graph=True, materialize_grads=True)
+            self.loss, self.output_gradient = loss.detach(), self._slope.detach()
+            self._weights = self.output_gradient.clone().requires_grad_()
+            self._pulled = self._pull_back(self._weights, create_graph=True)
         self.gradient = flattened(self._pulled).detach()
 
     def __call__(self, vector: torch.Tensor) -> torch.Tensor:
         """Return G v, shape [P], for v of shape [P]."""
-        moved = self._moved(split_like(vector, self._parameters))
-        if moved is None or not self._slope.requires_grad:
-            return torch.zeros_like(vector)
-        (curved,) = torch.autograd.grad(self._slope, self._leaf, moved, retain_graph=True, materialize_grads=True)
+        with explained_derivatives(), explained_change():
+            moved = self._moved(split_like(vector, self._parameters))
+            if moved is None or not self._slope.requires_grad:
+                return torch.zeros_like(vector)
+            (curved,) = torch.autograd.grad(self._slope, self._leaf, moved, retain_graph=True, materialize_grads=True)
         return self.pulled_back(curved)
 
     def pulled_back(self, weights: torch.Tensor) -> torch.Tensor:
         """Return Jᵀ w, shape [P], for w of the shape of z: one backward pass."""
-        return flattened(self._pull_back(weights))
+        with explained_derivatives(), explained_change():
+            return flattened(self._pull_back(weights))
 
     def _pull_back(self, weights: torch.Tensor, *, create_graph: bool = False) -> Sequence[torch.Tensor]:
         if not self._outputs.requires_grad:
@@ -125,7 +128,7 @@ class GaussNewtonProducts:
             _check_loss(loss, evaluation.parameters)
             return loss
 
-        with torch.enable_grad(), evaluation.same_function(), buffers_apart(model), explained_derivatives():
+        with torch.enable_grad(), evaluation.same_function(), buffers_apart(model):
             outputs = model(inputs)
             if not isinstance(outputs, torch.Tensor):
                 raise InputError(
@@ -138,14 +141,18 @@ class GaussNewtonProducts:
         self.output_gradient = self._graph.output_gradient
 
     def __call__(self, vector: torch.Tensor) -> torch.Tensor:
-        """Return G v, shape [P], for v of shape [P]."""
-        with explained_derivatives():
-            return self._graph(vector)
+        """Return G v, shape [P], for v of shape [P].
+
+        Raises:
+            InputError: The vector is of another shape, dtype or device; or a tensor that the products need was changed
+                in place since they were made.
+        """
+        check_vector(vector, self.gradient)
+        return self._graph(vector)
 
     def pulled_back(self, weights: torch.Tensor) -> torch.Tensor:
         """Return Jᵀ w, shape [P], for w of the shape of the outputs."""
-        with explained_derivatives():
-            return self._graph.pulled_back(weights)
+        return self._graph.pulled_back(weights)
 
 
 def gauss_newton_product(

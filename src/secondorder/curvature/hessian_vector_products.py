@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from secondorder.curvature.activation_hessian import LossFunction
-from secondorder.curvature.evaluation import Evaluation, length_of
+from secondorder.curvature.evaluation import Evaluation, check_vector, length_of
 from secondorder.curvature.finite_difference import FiniteDifference, default_step
 from secondorder.curvature.forward_over_reverse import ForwardOverReverse
 from secondorder.curvature.layers import SameFunction
@@ -105,7 +105,7 @@ class HessianVectorProducts:
             InputError: The vector is of another shape, dtype or device, or has entries that are not finite; or a tensor
                 that the loss uses was changed in place since the products were made.
         """
-        _check_vector(vector, self.gradient)
+        check_vector(vector, self.gradient)
         vector = vector.detach()
         length = length_of(vector)
         if not math.isfinite(length):
@@ -144,17 +144,3 @@ def _check_step(method: MethodName, step: float | None, dtype: torch.dtype) -> N
     shortest = SHORTEST_COMPLEX_STEP[dtype] if method == "complex_step" else torch.finfo(dtype).tiny
     if step < shortest:
         raise InputError(f"a step of {step:g} vanishes in {dtype}; use a larger one, or none for the default")
-
-
-def _check_vector(vector: torch.Tensor, like: torch.Tensor) -> None:
-    if not isinstance(vector, torch.Tensor):
-        raise InputError(f"the vector is a {type(vector).__name__}; give a tensor of shape {tuple(like.shape)}")
-    if vector.shape != like.shape:
-        raise InputError(
-            f"the vector has shape {tuple(vector.shape)}; it needs {tuple(like.shape)}, one entry for each of the "
-            "trainable parameters"
-        )
-    if vector.dtype != like.dtype:
-        raise InputError(f"the vector is of {vector.dtype} and the parameters of {like.dtype}; use one dtype")
-    if vector.device != like.device:
-        raise InputError(f"the vector lies on {vector.device} and the parameters on {like.device}; use one device")

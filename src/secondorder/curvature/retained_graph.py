@@ -2,7 +2,7 @@
 
 import torch
 
-from secondorder.curvature.evaluation import Evaluation
+from secondorder.curvature.evaluation import Evaluation, explained_change
 from secondorder.curvature.flat_vectors import flattened, split_like
 
 
@@ -28,7 +28,8 @@ class RetainedGraph:
         if not curved:
             return torch.zeros_like(vector)
         gradients, directions = zip(*curved, strict=True)
-        products = torch.autograd.grad(
-            gradients, self._parameters, directions, retain_graph=True, materialize_grads=True
-        )
+        with explained_change():
+            products = torch.autograd.grad(
+                gradients, self._parameters, directions, retain_graph=True, materialize_grads=True
+            )
         return flattened(products)

@@ -19,11 +19,11 @@ from secondorder.curvature.hessian_diagonal import random_signs
 from secondorder.curvature.hessian_vector_products import MethodName
 from secondorder.optim.hessian_diagonal_optimizer import DiagonalEstimate, HessianDiagonalOptimizer
 from secondorder.optim.library_optimizer import library_optimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of AdaHessian."""
 
     learning_rate: float = setting(0.15, "Step size η.", above=0)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from secondorder.optim.torch_adapter import TorchOptimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of Adam."""
 
     learning_rate: float = setting(1e-3, "Step size η.", above=0)

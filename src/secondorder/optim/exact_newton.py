@@ -34,7 +34,7 @@ from secondorder.newton.quadratic_model import rounding_of
 from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.objective_products import ObjectiveProducts, objective_products
 from secondorder.optim.protocol import StepResult
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 from secondorder.training.objective import Objective
 
 Variant = Literal["per_sample", "layerwise", "joint_hessian", "joint_gauss_newton"]
@@ -46,7 +46,7 @@ _ASSEMBLY_PRICE = 1.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of exact Newton."""
 
     variant: Variant = setting(
@@ -80,7 +80,7 @@ class Settings:
         "numbers up to their error, at different prices.",
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse adjustments that a variant cannot make."""
         if self.variant == "joint_gauss_newton" and self.adjustment == "flat":
             raise ConfigurationError(

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
-from secondorder.curvature.flat_vectors import split_like
+from secondorder.curvature.flat_vectors import flattened, split_like
 from secondorder.errors import InputError
 from secondorder.training.objective import Objective
 
@@ -15,10 +14,17 @@ class FlatParameters:
 
     Args:
         parameters: The parameters; those that require no gradient are left alone.
+
+    Raises:
+        InputError: None requires a gradient.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        if not self._parameters:
+            raise InputError(
+                "no parameter requires a gradient, so there is nothing to optimize; set requires_grad of some"
+            )
         self.numel = sum(parameter.numel() for parameter in self._parameters)
 
     def __iter__(self) -> Iterator[torch.nn.Parameter]:
@@ -32,7 +38,7 @@ class FlatParameters:
 
     def vector(self) -> torch.Tensor:
         """Return a copy of θ."""
-        return parameters_to_vector(self._parameters).detach().clone()
+        return flattened(self._parameters).detach()
 
     def pieces(self, vector: torch.Tensor) -> Iterator[tuple[torch.nn.Parameter, torch.Tensor]]:
         """Return each parameter with its part of a vector of shape [P], in the parameter's shape."""

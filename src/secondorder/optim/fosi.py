@@ -22,7 +22,7 @@ from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.kept_eigenbasis import KeptEigenbasis
 from secondorder.optim.protocol import StepResult
 from secondorder.optim.torch_adapter import TorchOptimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 from secondorder.training.objective import Objective
 
 Base = Literal["adam", "sgd"]
@@ -31,7 +31,7 @@ _MOMENTUM = {"adam": "beta1", "sgd": "momentum"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of FOSI."""
 
     base: Base = setting("adam", "Optimizer of the complement: `adam`, or `sgd` with heavy-ball momentum.")
@@ -59,7 +59,7 @@ class Settings:
         0, "Products are over this many samples of the mini-batch, its last ones; 0 is all.", at_least=0
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse more pairs than the Lanczos steps can give."""
         if self.largest + self.smallest > self.krylov_steps:
             raise ConfigurationError(

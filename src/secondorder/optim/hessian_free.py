@@ -24,12 +24,12 @@ from secondorder.newton.relative_progress import RelativeProgress
 from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.objective_products import ObjectiveGaussNewton, objective_gauss_newton
 from secondorder.optim.protocol import StepResult
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 from secondorder.training.objective import Objective
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of Hessian-free optimization."""
 
     learning_rate: float = setting(1.0, "Longest step, in solutions of the damped system.", above=0)

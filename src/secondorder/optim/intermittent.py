@@ -14,13 +14,13 @@ import torch
 from secondorder import optim
 from secondorder.errors import ConfigurationError
 from secondorder.optim.protocol import Optimizer, StepResult
-from secondorder.settings import setting, settings_from
+from secondorder.settings import DeclaredSettings, setting, settings_from
 from secondorder.settings_text import values_from_text
 from secondorder.training.objective import Objective
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of intermittent curvature."""
 
     frequent: str = setting("sgd", "Optimizer of most steps, by its module.")
@@ -33,7 +33,7 @@ class Settings:
     )
     rare_settings: str = setting("", "Further settings of the rare optimizer, likewise.")
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse optimizers that do not exist, and settings that are none of theirs."""
         uses(self)
 

@@ -28,12 +28,12 @@ from secondorder.curvature.output_cotangents import FisherType, output_cotangent
 from secondorder.errors import CapabilityError
 from secondorder.optim.forward_multiplications import forward_multiplications
 from secondorder.optim.protocol import StepResult
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 from secondorder.training.objective import Objective
 
 
 @dataclass(frozen=True)
-class KroneckerSettings:
+class KroneckerSettings(DeclaredSettings):
     """Settings that K-FAC and EKFAC share."""
 
     learning_rate: float = setting(0.1, "Step size η.", above=0)

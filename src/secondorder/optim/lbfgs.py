@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from secondorder.optim.torch_adapter import TorchOptimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of L-BFGS; the defaults are torch's but for fewer iterations, a shorter history and the line search."""
 
     learning_rate: float = setting(1.0, "First trial step of each line search; 1 is the quasi-Newton step.", above=0)

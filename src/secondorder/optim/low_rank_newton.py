@@ -20,12 +20,12 @@ from secondorder.newton.low_rank import low_rank_direction
 from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.kept_eigenbasis import KeptEigenbasis
 from secondorder.optim.protocol import StepResult
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 from secondorder.training.objective import Objective
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of low-rank saddle-free Newton."""
 
     learning_rate: float = setting(0.1, "Length of a step in Newton directions; 1 is the full step.", above=0)
@@ -44,7 +44,7 @@ class Settings:
         0, "Products are over this many samples of the mini-batch, its last ones; 0 is all.", at_least=0
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse a rank that the Lanczos steps cannot give."""
         if self.rank > self.krylov_steps:
             raise ConfigurationError(

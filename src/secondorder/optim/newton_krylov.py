@@ -24,7 +24,7 @@ from secondorder.newton.taylor_control import TaylorRule, taylor_control
 from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.objective_products import ObjectiveProducts, objective_products
 from secondorder.optim.protocol import StepResult
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 from secondorder.training.objective import Objective
 
 Control = Literal["taylor", "fixed", "armijo", "trust_region"]
@@ -34,7 +34,7 @@ SMALLEST_RADIUS = 1e-8
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of Newton-Krylov."""
 
     product: MethodName = setting(
@@ -96,7 +96,7 @@ class Settings:
         0, "Products are over this many samples of the mini-batch, its last ones; 0 is all.", at_least=0
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse settings that contradict each other."""
         if self.product_step and self.product not in ("complex_step", "finite_difference"):
             raise ConfigurationError(

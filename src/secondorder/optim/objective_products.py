@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
 from secondorder.curvature.fisher_diagonal import fisher_diagonal
+from secondorder.curvature.flat_vectors import flattened
 from secondorder.curvature.gauss_newton_products import GaussNewtonProducts
 from secondorder.curvature.hessian_vector_products import HessianVectorProducts, MethodName
 from secondorder.errors import InputError
@@ -139,7 +139,7 @@ def _around(
     objective: Objective, make: Callable[[torch.Tensor, torch.Tensor], _Products], price: float, samples: int
 ) -> ObjectiveProducts:
     """Return loss, gradient and products of the objective, from a maker of products without the penalty."""
-    theta = parameters_to_vector(objective.parameters).detach()
+    theta = flattened(objective.parameters).detach()
     if not torch.isfinite(theta).all():
         return _diverged(objective.loss(), theta)
     batch = len(objective.inputs)
@@ -153,7 +153,7 @@ def _around(
     except InputError:
         # A loss without derivatives because it is not finite is an outcome of training, and no mistake of the caller.
         loss = objective.loss()
-        if torch.isfinite(loss):
+        if torch.isfinite(loss).all():
             raise
         return _diverged(loss, theta)
 

@@ -11,11 +11,11 @@ import torch
 
 from secondorder.errors import ConfigurationError
 from secondorder.optim.torch_adapter import TorchOptimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of SGD; the defaults are torch's but for the learning rate."""
 
     learning_rate: float = setting(0.1, "Step size η.", above=0)
@@ -23,7 +23,7 @@ class Settings:
     nesterov: bool = setting(False, "Look ahead along the momentum; needs a momentum above 0.")
     weight_decay: float = setting(0.0, "Coupled L2 penalty λ, added to the gradient as λθ.", at_least=0)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse Nesterov without momentum, which means nothing."""
         if self.nesterov and self.momentum == 0:
             raise ConfigurationError("nesterov is true and momentum is 0; give a momentum above 0, such as 0.9")

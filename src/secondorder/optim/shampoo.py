@@ -19,11 +19,11 @@ import torch
 from secondorder.curvature.symmetric import EIGEN_PRICE
 from secondorder.optim.library_optimizer import library_optimizer, steps_taken
 from secondorder.optim.matrix_preconditioned_optimizer import MatrixPreconditionedOptimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of Shampoo."""
 
     learning_rate: float = setting(0.1, "Step size η.", above=0)

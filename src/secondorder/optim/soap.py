@@ -18,14 +18,14 @@ import torch
 from secondorder.curvature.symmetric import EIGEN_PRICE
 from secondorder.optim.library_optimizer import library_optimizer
 from secondorder.optim.matrix_preconditioned_optimizer import MatrixPreconditionedOptimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 QR_PRICE = 4 / 3
 """Multiplications of a QR factorization by Householder's method with Q formed, over d³."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of SOAP."""
 
     learning_rate: float = setting(3e-3, "Step size η.", above=0)

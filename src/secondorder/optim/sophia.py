@@ -17,11 +17,11 @@ import torch
 from secondorder.curvature.hessian_vector_products import MethodName
 from secondorder.optim.hessian_diagonal_optimizer import DiagonalEstimate, HessianDiagonalOptimizer
 from secondorder.optim.library_optimizer import library_optimizer
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of Sophia-H."""
 
     learning_rate: float = setting(1e-3, "Step size η, the most that an entry moves in a step.", above=0)

@@ -19,12 +19,12 @@ import torch
 from secondorder.newton.limited_memory import CurvaturePair, damped_difference, inverse_product, mean_scale
 from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.protocol import StepResult
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 from secondorder.training.objective import Objective
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of stochastic L-BFGS."""
 
     learning_rate: float = setting(1.0, "Step size η, in quasi-Newton steps.", above=0)

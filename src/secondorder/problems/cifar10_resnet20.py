@@ -15,14 +15,14 @@ from torch.nn import functional
 
 from secondorder.data.augmentation import crop_and_flip
 from secondorder.problems.problem import Problem
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 DATASETS = ("cifar10",)
 _BLOCKS = 3
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of the network's training objective."""
 
     penalty: float = setting(0.0001, "L2 coefficient on weights, not biases; He et al. have 0.0001.", at_least=0)

@@ -16,14 +16,14 @@ from torch.nn import functional
 from secondorder.problems.metrics import SQUARED_RECONSTRUCTION_ERROR
 from secondorder.problems.problem import Problem
 from secondorder.problems.widths import hidden_widths
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 DATASETS = ("mnist", "mnist_5k")
 _CONNECTIONS = 15
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of the autoencoder."""
 
     hidden: str = setting("1000-500-250-30", "Widths of the encoder after the pixels; the last is that of the code.")
@@ -33,7 +33,7 @@ class Settings:
         "`torch`: that of `torch.nn.Linear`.",
     )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse widths that are none."""
         hidden_widths(self.hidden)
 

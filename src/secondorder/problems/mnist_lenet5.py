@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from secondorder.problems.activations import ACTIVATIONS, ActivationName
 from secondorder.problems.problem import Problem
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 DATASETS = ("mnist", "mnist_5k")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of LeNet-5."""
 
     activation: ActivationName = setting("relu", "Activation of every layer but the last.")

@@ -22,7 +22,7 @@ class Settings(RegularizationSettings):
     activation: ActivationName = setting("relu", "Hidden activation; tanh makes the loss smooth.")
     hidden: str = setting("128-64", "Widths of the hidden layers; `16` is narrow enough for every exact method.")
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse widths that are none."""
         hidden_widths(self.hidden)
 

@@ -15,14 +15,14 @@ from torch import nn
 from torch.nn import functional
 
 from secondorder.problems.problem import Problem
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 DATASETS = ("mnist", "mnist_5k")
 CellName = Literal["tanh", "lstm"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(DeclaredSettings):
     """Settings of the recurrent network."""
 
     cell: CellName = setting("tanh", "`tanh`: h ← tanh(W x + U h + b); `lstm`: with input, forget and output gates.")

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from secondorder.settings import setting
+from secondorder.settings import DeclaredSettings, setting
 
 
 @dataclass(frozen=True)
-class RegularizationSettings:
+class RegularizationSettings(DeclaredSettings):
     """Regularization, each kind off at 0."""
 
     penalty: float = setting(0.0, "L2 coefficient λ of the loss, λ/2 ‖w‖² over weights, not biases.", at_least=0)
