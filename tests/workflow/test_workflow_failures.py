@@ -114,4 +114,4 @@ def test_diverged_seeds_are_reported_and_others_go_on(project: Project) -> None:
     table = (project.folder / "paper_tables/trimmed/final_metric.csv").read_text(encoding="utf-8")
     assert result.returncode == 0, result.stdout
     assert "Diverged:" in page
-    assert "mnist_mlp,adam,2,,,,2" in table
+    assert "mnist_mlp,accuracy (%),higher,adam,2,,,,2" in table
