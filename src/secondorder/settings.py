@@ -7,6 +7,7 @@ Pydantic model that validates a configuration file and writes its documentation.
 
 import dataclasses
 import math
+import numbers
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ def setting(
     below: float | None = None,
     at_most: float | None = None,
 ) -> Any:
-    """Declare one setting, as the default value of a dataclass field.
+    """Declare one setting, as the default value of a dataclass field of type bool, int, float, str or a Literal of str.
 
     Args:
         default: The value when the configuration is silent.
@@ -60,7 +61,7 @@ class DeclaredSettings:
         self.check()
 
     def check(self) -> None:
-        """Refuse settings that contradict each other; nothing here."""
+        """Refuse settings that contradict each other; nothing here. An override calls that of its parent."""
 
 
 Settings = TypeVar("Settings", bound=DeclaredSettings)
@@ -83,6 +84,8 @@ def settings_from(declared: type[Settings], values: Mapping[str, Any]) -> Settin
 
 TYPE_NAMES: Mapping[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
+_TAKEN: Mapping[Any, type[Any]] = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
+
 _BOUNDS = {
     "gt": ("above", operator.gt),
     "ge": ("at least", operator.ge),
@@ -100,15 +103,21 @@ def _check(declared: type[Any], field: dataclasses.Field[Any], kind: Any, value:
 def _wanted(field: dataclasses.Field[Any], kind: Any, value: Any) -> str | None:
     """Return what a value should be where it is not."""
     if get_origin(kind) is Literal:
-        return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+        return None if isinstance(value, str) and value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
     # A whole number is a number, and True is neither.
-    taken = (int, float) if kind is float else kind
-    if not isinstance(value, taken) or (isinstance(value, bool) and kind is not bool):
+    if not isinstance(value, _TAKEN[kind]) or (isinstance(value, bool) and kind is not bool):
         return TYPE_NAMES[kind]
-    if isinstance(value, float) and not math.isfinite(value):
+    if kind is float and not _is_finite(value):
         return "finite"
     for name, limit in field.metadata.get("bounds", {}).items():
         words, holds = _BOUNDS[name]
         if not holds(value, limit):
             return f"{words} {limit}"
     return None
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -142,6 +143,8 @@ def test_settings_model_keeps_bounds_and_types(values, allowed):
         ({"above": True}, "above is True; it must be a number"),
         ({"above": float("nan")}, "above is nan; it must be finite"),
         ({"above": float("inf")}, "above is inf; it must be finite"),
+        ({"below": -(10**400)}, f"below is {-(10**400)}; it must be finite"),
+        ({"choice": ["x"]}, "choice is ['x']; it must be one of x, y"),
     ],
     ids=str,
 )
@@ -150,7 +153,10 @@ def test_settings_made_in_python_keep_bounds_and_types(values, message):
         Declared(**values)
 
 
-@pytest.mark.parametrize("values", [{"above": 1}, {"at_least": 2}, {"choice": "y"}, {"free": True}], ids=str)
+GIVEN = [{"above": 1}, {"above": np.float32(0.5)}, {"at_least": np.int64(2)}, {"choice": "y"}, {"free": True}]
+
+
+@pytest.mark.parametrize("values", GIVEN, ids=str)
 def test_settings_made_in_python_are_what_was_given(values):
     assert dataclasses.asdict(Declared(**values)) == {**dataclasses.asdict(Declared()), **values}
 

@@ -130,8 +130,13 @@ def test_capabilities_are_probed_of_every_run_that_is_in_no_study():
         ),
         pytest.param(
             {"search": {"dampin": {"low": 0.1, "high": 1.0}}},
-            "landscapes.search: there is no searched setting 'dampin', did you mean 'damping'?",
-            id="a range of a setting that no run searches",
+            "landscapes.search: there is no setting 'dampin', did you mean 'damping'?",
+            id="a range of no setting",
+        ),
+        pytest.param(
+            {"search": {"damping": {"low": -1.0, "high": 1.0, "scale": "linear"}}},
+            "landscapes.search.damping: given -1.0; should be greater than",
+            id="a range that a run's setting cannot have",
         ),
     ],
 )

@@ -245,3 +245,15 @@ def test_targets_of_another_shape_are_the_mistake_that_the_loss_reports():
     problem.targets = problem.targets[:-1]
     with pytest.raises(ValueError, match="batch_size"):
         problem.products()
+
+
+def test_a_loss_may_change_its_outputs_in_place():
+    problem = Problem(loss=lambda outputs, targets: outputs.sub_(one_hot(targets)).square().mean())
+    expected = Problem(loss=squared_error).products()(problem.vector)
+    assert torch.allclose(problem.products()(problem.vector), expected, rtol=1e-12)
+
+
+def test_weights_of_another_shape_are_refused():
+    problem = Problem()
+    with pytest.raises(InputError, match=r"the weights have shape \(3,\); the outputs have \(5, 3\)"):
+        problem.products().pulled_back(torch.zeros(3).double())

@@ -299,9 +299,10 @@ def test_a_factor_scales_the_configured_learning_rate_and_does_not_compound(name
 
 
 FLAT = ["exact_newton", "fosi", "hessian_free", "low_rank_newton", "newton_krylov", "stochastic_lbfgs"]
+ORDERED = [*FLAT, "adahessian", "sophia"]
 
 
-@pytest.mark.parametrize("name", FLAT)
+@pytest.mark.parametrize("name", ORDERED)
 def test_parameters_in_another_order_are_refused(name):
     regression = Regression(name)
     module = optim.load(name)
@@ -318,8 +319,12 @@ def test_nothing_to_optimize_is_refused(name):
         module.build(frozen.parameters(), module.Settings())
 
 
-@pytest.mark.parametrize("name", FLAT)
-def test_layout_of_memory_changes_no_step(name):
+LAYOUTS = [(name, {}) for name in FLAT]
+LAYOUTS += [("exact_newton", {"variant": "joint_gauss_newton", "adapt_damping": True, "weight_decay": 0.1})]
+
+
+@pytest.mark.parametrize(("name", "settings"), LAYOUTS)
+def test_layout_of_memory_changes_no_step(name, settings):
     moved = []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(0)
@@ -327,8 +332,24 @@ def test_layout_of_memory_changes_no_step(name):
         inputs, targets = torch.randn(8, 2, 4, 4, dtype=torch.float64), torch.randn(8, 2, dtype=torch.float64)
         model = model.to(memory_format=layout)
         module = optim.load(name)
-        optimizer = module.build(model.parameters(), module.Settings())
+        optimizer = module.build(model.parameters(), module.Settings(**settings))
+        penalty = 0.1 if settings else 0.0
         for _ in range(2):
-            optimizer.step(Objective(model, functional.mse_loss, inputs, targets, Work(8)), 1.0)
+            optimizer.step(Objective(model, functional.mse_loss, inputs, targets, Work(8), penalty), 1.0)
         moved.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
     assert torch.allclose(*moved, rtol=1e-9, atol=1e-12)
+
+
+@ALL
+def test_a_frozen_parameter_with_an_old_gradient_stays(name):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    inputs, targets = torch.randn(8, 3), torch.randn(8, 2)
+    functional.mse_loss(model(inputs), targets).backward()
+    model[0].weight.requires_grad_(False)
+    kept = model[0].weight.clone()
+    module = optim.load(name)
+    optimizer = module.build(model.parameters(), module.Settings())
+    for _ in range(2):
+        optimizer.step(Objective(model, functional.mse_loss, inputs, targets, Work(8)), 1.0)
+    assert torch.equal(model[0].weight, kept)

@@ -69,6 +69,15 @@ def test_stated_problem_alone_is_taken_from_the_tier_that_the_file_names(folder)
     assert found(folder, "mnist_lenet5", tuning={"transfer_problems": {"mnist_lenet5": "mnist_mlp"}}) == (0.123, note)
 
 
+def test_stated_problem_alone_leaves_the_others_as_they_are(folder):
+    rates = {"problems": {"mnist_mlp": {"overrides": {"sgd": {"settings": {"learning_rate": 0.75}}}}}}
+    tuning = {"transfer_problems": {"mnist_lenet5": "mnist_mlp"}}
+    mine = {"tier": "mine", "based_on": "large", "tuning": tuning, **rates}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(mine), encoding="utf-8")
+    assert found(folder, tier="mine")[0] == 0.75
+    assert found(folder, "mnist_lenet5", tier="mine")[0] == 0.123
+
+
 def test_own_tuning_is_transferred_from_nowhere(folder):
     tune(folder, "large", learning_rate=0.25)
     assert found(folder) == (0.25, "")
@@ -108,3 +117,8 @@ def test_what_is_not_there_is_said_in_one_line(folder, tuning, line):
     with pytest.raises(ConfigurationError) as caught:
         found(folder, tuning=tuning)
     assert str(caught.value).startswith(line)
+
+
+def test_stated_problem_without_a_tier_to_take_it_from_is_refused(folder):
+    with pytest.raises(ConfigurationError, match=r"^tuning\.transfer_problems: given for mnist_mlp, and no tier"):
+        load_configuration({"tuning": {"transfer_problems": {"mnist_mlp": "mnist_mlp"}}}, folder)

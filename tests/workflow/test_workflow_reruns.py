@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 from project_copy import Project
 
@@ -71,3 +72,20 @@ def test_runs_that_share_a_process_are_trained_again_only_where_their_own_code_i
     log = (project.folder / "logs" / "trimmed" / "train_runs" / "mnist_5k_1.log").read_text()
     assert re.findall(r"/(\w+): seed 0: resumed at step \d+ \(finished\)", log) == ["sgd", "nesterov"]
     assert "adam: seed_0.pt: is from other code" in log
+
+
+def test_jobs_that_several_problems_share_keep_their_results_apart(project: Project) -> None:
+    dropout = "{'label': 'Dropout', 'settings': {'dropout': 0.3}}"
+    problem = f"problems={{'mnist_mlp': {{'conditions': {{'dropout': {dropout}}}, 'condition_runs': ['sgd']}}}}"
+    call = ("--config", problem, "per_process={'runs': 4, 'summaries': 2}")
+    planned = project.planned(*call)
+    assert {rule: planned[rule] for rule in ("train_runs", "aggregate_metrics")} == {
+        "train_runs": 1,
+        "aggregate_metrics": 1,
+    }
+    result = project.snakemake(*call)
+    assert result.returncode == 0, result.stdout
+    for name, runs in {"mnist_mlp": ["sgd", "nesterov", "adam"], "mnist_mlp_dropout": ["sgd"]}.items():
+        seeds = pd.read_parquet(project.folder / f"results/trimmed/aggregated/{name}/seeds.parquet")
+        assert set(seeds["problem"]) == {name}
+        assert list(seeds["run"].unique()) == runs

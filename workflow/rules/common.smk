@@ -86,9 +86,14 @@ def specification(problem, run):
     return resolution.run_specification(CONFIGURATION, problem, run).to_mapping()
 
 
+def aggregated_folder(problem):
+    """Return the folder of a problem's aggregated tables."""
+    return f"{RESULTS}/aggregated/{problem}"
+
+
 def aggregated(names, problem):
     """Return the paths of a problem's aggregated tables by name."""
-    return {name: f"{RESULTS}/aggregated/{problem}/{name}.parquet" for name in names}
+    return {name: f"{aggregated_folder(problem)}/{name}.parquet" for name in names}
 
 
 def table_path(name, problem):
@@ -373,7 +378,7 @@ def problem_runs(wildcards):
 
 
 def problem_run_files(wildcards):
-    """Return the result files of all runs on a problem."""
+    """Return the result files of all runs on the problem of a job."""
     return all_run_files(wildcards.problem)
 
 
@@ -383,7 +388,7 @@ def all_run_files(problem):
 
 
 def problem_specifications(wildcards):
-    """Return what all training jobs on a problem are told."""
+    """Return what all training jobs on the problem of a job are told."""
     return all_specifications(wildcards.problem)
 
 
@@ -414,7 +419,7 @@ def summary_parts(batch):
             "metric": resolution.metric_of(CONFIGURATION, problem).to_mapping(),
             "target": CONFIGURATION.all_problems[problem].target_metric,
             "target_loss": CONFIGURATION.all_problems[problem].target_loss,
-            "output": f"{RESULTS}/aggregated/{problem}",
+            "output": aggregated_folder(problem),
         }
         for problem in batch.members
     ]

@@ -39,7 +39,11 @@ def check_landscapes(configuration: Configuration) -> None:
     for run in section.runs or []:
         if run not in configuration.runs:
             raise unknown_name("landscapes.runs", "run", run, configuration.runs)
-    searched: set[str] = set()
+    known = {field.name for name in optim.available() for field in fields(optim.load(name).Settings)}
+    for name, given in section.search.items():
+        if name not in known:
+            raise unknown_name("landscapes.search", "setting", name, sorted(known))
+        check_ends(["landscapes", "search"], name, given)
     for run in configuration.runs:
         change = configuration.runs[run].landscape
         chosen = varied(configuration.runs[run], change)
@@ -47,11 +51,8 @@ def check_landscapes(configuration: Configuration) -> None:
         resolve_settings(declared, chosen.settings, ["runs", run, "landscape", "settings"])
         for name, given in change.search.items():
             check_range(declared, chosen.settings, ["runs", run, "landscape", "search"], name, given)
-        searched.update(chosen.search)
-    for name, given in section.search.items():
-        if name not in searched:
-            raise unknown_name("landscapes.search", "searched setting", name, sorted(searched))
-        check_ends(["landscapes", "search"], name, given)
+        for name in section.search.keys() & (chosen.search.keys() - change.search.keys()):
+            check_range(declared, chosen.settings, ["landscapes", "search"], name, section.search[name])
 
 
 def contestants_of(configuration: Configuration) -> list[dict[str, Any]]:

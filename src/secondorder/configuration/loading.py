@@ -11,7 +11,7 @@ from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.landscapes import check_landscapes
 from secondorder.configuration.models import Configuration, TunedFile, condition_problem
 from secondorder.configuration.resolution import check_names_and_settings
-from secondorder.configuration.searching import check_searches
+from secondorder.configuration.searching import check_searches, check_transfer
 from secondorder.errors import ConfigurationError
 from secondorder.training.device import resolve_device
 
@@ -27,8 +27,9 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
 
     Later values replace earlier ones key by key; null takes a key away, back to its default. Over the file of each tier
     lie the settings that were tuned in it, ``tuned/<tier>.yaml``, where there are any, and otherwise those of the tier
-    that its ``tuning.transfer`` names. What lies over those and gives a setting, for the run or for the run on the
-    problem, goes before the tuned one.
+    that its ``tuning.transfer`` names; where it states ``transfer_problems`` alone, these are taken from the tier that
+    is inherited. What lies over those and gives a setting, for the run or for the run on the problem, goes before the
+    tuned one.
 
     Args:
         overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's
@@ -50,63 +51,66 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
         tiers[name] = tier
         key, name = "based_on", tier.get("based_on")
     merged = read_yaml(folder / DEFAULTS_FILE)
-    tuning: dict[str, Any] = {}
+    inherited: dict[str, Any] = {}
     of_call = _at(overrides, "tuning")
     for tier_name, layer in reversed(tiers.items()):
         merged = _laid_over(merged, layer)
-        tuning = merge(tuning, _at(layer, "tuning"))
-        merged = _with_tuned(merged, folder, tier_name, _transfer(tuning, _at(layer, "tuning"), of_call))
+        asked = _at(layer, "tuning")
+        merged = _with_tuned(merged, folder, tier_name, {**asked, **of_call}, inherited)
+        inherited = merge(inherited, asked)
     if (named := overrides.get("tier")) not in list(tiers):
-        merged = _with_tuned(merged, folder, named, _transfer(tuning, of_call))
+        merged = _with_tuned(merged, folder, named, of_call, inherited)
     return check_configuration(_laid_over(merged, overrides))
 
 
-def _transfer(inherited: Mapping[str, Any], *layers: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return what layers ask to take from elsewhere, the rest of it inherited; nothing where they ask for nothing."""
-    if not any(key in layer for layer in layers for key in ("transfer", "transfer_problems")):
-        return {}
-    together = dict(inherited)
-    for layer in layers:
-        together = merge(together, layer)
-    return together
+def _with_tuned(
+    values: Mapping[str, Any], folder: Path, tier: Any, asked: Mapping[Any, Any], inherited: Mapping[Any, Any]
+) -> dict[str, Any]:
+    """Return the configuration with what was tuned in a tier, or what it takes from another, each run's as a whole.
 
-
-def _with_tuned(values: Mapping[str, Any], folder: Path, tier: Any, tuning: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the configuration with what was tuned in a tier, or what it takes from another, each run's as a whole."""
+    Args:
+        values: The configuration.
+        folder: The folder of tiers.
+        tier: The tier.
+        asked: The section ``tuning`` of the tier itself. Where it names no other tier but problems to take, these alone
+            are taken, from the tier that is inherited.
+        inherited: The section of the tiers below.
+    """
     tuned_in = sorted((folder / TUNED_FOLDER).glob("*.yaml"))
     path = folder / TUNED_FOLDER / f"{tier}.yaml"
     if path in tuned_in:
-        return _with_tuned_file(values, path)
-    source = tuning.get("transfer")
-    if source is None:
+        return _with_tuned_problems(values, _read_tuned(path))
+    stated = _mapping(asked.get("transfer_problems"))
+    source = asked["transfer"] if "transfer" in asked else stated and inherited.get("transfer")
+    if not source:
         return dict(values)
     path = folder / TUNED_FOLDER / f"{source}.yaml"
     if path not in tuned_in:
         raise unknown_name("tuning.transfer", "tuned tier", str(source), [known.stem for known in tuned_in])
-    return _with_tuned_file(values, path, _mapping(tuning.get("transfer_problems")))
+    tuned = _read_tuned(path)
+    if "transfer" in asked:
+        stated = {**_mapping(inherited.get("transfer_problems")), **stated}
+    taken: dict[Any, Any] = dict(tuned) if "transfer" in asked else {}
+    for problem, other in stated.items():
+        if str(other) not in tuned:
+            raise unknown_name(f"tuning.transfer_problems.{problem}", "tuned problem", str(other), tuned)
+        taken[problem] = {run: {**section, "problem": other} for run, section in tuned[other].items()}
+    return _with_tuned_problems(values, taken)
 
 
-def _with_tuned_file(
-    values: Mapping[str, Any], path: Path, transferred: Mapping[Any, Any] | None = None
-) -> dict[str, Any]:
-    """Return the configuration with a file of tuned settings over its own.
-
-    Args:
-        values: The configuration.
-        path: The file.
-        transferred: Where settings go to other problems, the problem they come from by the one that takes them.
-    """
+def _read_tuned(path: Path) -> dict[str, Any]:
+    """Return the settings in a file of tuned settings, by problem and run."""
     read = read_yaml(path)
     try:
         TunedFile.model_validate(read)
     except ValidationError as error:
         raise ConfigurationError(f"{path}: {explain(error, TunedFile)}") from None
+    tuned: dict[str, Any] = read["tuned"]
+    return tuned
+
+
+def _with_tuned_problems(values: Mapping[str, Any], taken: Mapping[Any, Any]) -> dict[str, Any]:
     tuned = dict(_mapping(values.get("tuned")))
-    taken: dict[Any, Any] = dict(read["tuned"])
-    for problem, source in (transferred or {}).items():
-        if str(source) not in read["tuned"]:
-            raise unknown_name(f"tuning.transfer_problems.{problem}", "tuned problem", str(source), read["tuned"])
-        taken[problem] = {run: {**section, "problem": source} for run, section in read["tuned"][source].items()}
     for problem, runs in taken.items():
         tuned[problem] = {**_mapping(tuned.get(problem)), **runs}
     return {**values, "tuned": tuned}
@@ -243,6 +247,7 @@ def check_configuration(values: Mapping[str, Any]) -> Configuration:
     except ValidationError as error:
         raise explain(error, Configuration) from None
     check_names_and_settings(configuration)
+    check_transfer(configuration)
     check_searches(configuration)
     check_landscapes(configuration)
     return configuration

@@ -47,9 +47,15 @@ class PerProcessSection(Section):
         1,
         ge=1,
         description="Runs on one dataset that one job trains, one after the other. A job that starts again takes what "
-        "is finished from checkpoints, so an edit of one optimizer still trains its own runs alone.",
+        "is finished from checkpoints, so an edit of one optimizer still trains its own runs alone; but it writes the "
+        "results of all of its runs anew, and what reads them follows.",
     )
-    summaries: int = Field(1, ge=1, description="Problems whose metrics one job summarises over seeds.")
+    summaries: int = Field(
+        1,
+        ge=1,
+        description="Problems whose metrics one job summarises over seeds. A figure of one problem then needs the runs "
+        "of all that share its job, and a run that fails withholds all of their summaries.",
+    )
     renderings: int = Field(1, ge=1, description="Figures that one job draws, or tables that it writes.")
 
 

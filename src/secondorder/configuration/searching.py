@@ -52,6 +52,20 @@ def search_of(configuration: Configuration, problem: str, run: str) -> Search:
     return search
 
 
+def check_transfer(configuration: Configuration) -> None:
+    """Check that problems are not told to take tuned settings from nowhere.
+
+    Raises:
+        ConfigurationError: In one line, the key, what was given and what is missing.
+    """
+    tuning = configuration.tuning
+    if tuning.transfer_problems and tuning.transfer is None:
+        raise ConfigurationError(
+            f"tuning.transfer_problems: given for {', '.join(tuning.transfer_problems)}, and no tier to take settings "
+            "from; name it with tuning.transfer"
+        )
+
+
 def check_searches(configuration: Configuration) -> None:
     """Check that every searched setting is a number whose range fits it, and that results have seeds of their own.
 

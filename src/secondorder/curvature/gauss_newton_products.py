@@ -40,7 +40,8 @@ class OutputGraph:
     ) -> None:
         self._outputs, self._parameters = outputs, parameters
         self._leaf = outputs.detach().requires_grad_()
-        loss = loss_of_outputs(self._leaf)
+        # A copy, which a loss may change in place.
+        loss = loss_of_outputs(self._leaf.clone())
         with explained_derivatives():
             (self._slope,) = torch.autograd.grad(loss, self._leaf, create_graph=True, materialize_grads=True)
             self.loss, self.output_gradient = loss.detach(), self._slope.detach()
@@ -49,7 +50,12 @@ class OutputGraph:
         self.gradient = flattened(self._pulled).detach()
 
     def __call__(self, vector: torch.Tensor) -> torch.Tensor:
-        """Return G v, shape [P], for v of shape [P]."""
+        """Return G v, shape [P], for v of shape [P].
+
+        Raises:
+            InputError: A tensor of the graph was changed in place since it was made.
+            CapabilityError: PyTorch has no derivative of a function of the model.
+        """
         with explained_derivatives(), explained_change():
             moved = self._moved(split_like(vector, self._parameters))
             if moved is None or not self._slope.requires_grad:
@@ -58,7 +64,16 @@ class OutputGraph:
         return self.pulled_back(curved)
 
     def pulled_back(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return Jᵀ w, shape [P], for w of the shape of z: one backward pass."""
+        """Return Jᵀ w, shape [P], for w of the shape of z: one backward pass.
+
+        Raises:
+            InputError: The weights have another shape, or a tensor of the graph was changed in place since it was made.
+            CapabilityError: PyTorch has no derivative of a function of the model.
+        """
+        if weights.shape != self.output_gradient.shape:
+            raise InputError(
+                f"the weights have shape {tuple(weights.shape)}; the outputs have {tuple(self.output_gradient.shape)}"
+            )
         with explained_derivatives(), explained_change():
             return flattened(self._pull_back(weights))
 
@@ -146,12 +161,13 @@ class GaussNewtonProducts:
         Raises:
             InputError: The vector is of another shape, dtype or device; or a tensor that the products need was changed
                 in place since they were made.
+            CapabilityError: PyTorch has no derivative of a function of the model.
         """
         check_vector(vector, self.gradient)
         return self._graph(vector)
 
     def pulled_back(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return Jᵀ w, shape [P], for w of the shape of the outputs."""
+        """Return Jᵀ w, shape [P], for w of the shape of the outputs; see :meth:`OutputGraph.pulled_back`."""
         return self._graph.pulled_back(weights)
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
-from secondorder.curvature.flat_vectors import split_like
+from secondorder.curvature.flat_vectors import flattened, split_like
 
 
 def double_backward(
@@ -29,4 +28,4 @@ def double_backward(
     if not inner.requires_grad:
         return torch.zeros_like(vector)
     products = torch.autograd.grad(inner, parameters, materialize_grads=True)
-    return parameters_to_vector([product.contiguous() for product in products])
+    return flattened(products)

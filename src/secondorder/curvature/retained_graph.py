@@ -22,7 +22,11 @@ class RetainedGraph:
         self.gradient = flattened(self._gradients).detach()
 
     def __call__(self, vector: torch.Tensor) -> torch.Tensor:
-        """Return H v, shape [P]."""
+        """Return H v, shape [P].
+
+        Raises:
+            InputError: A tensor of the graph was changed in place since it was made.
+        """
         pairs = zip(self._gradients, split_like(vector, self._parameters), strict=True)
         curved = [(gradient, direction) for gradient, direction in pairs if gradient.requires_grad]
         if not curved:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch.nn.utils import parameters_to_vector
 
 from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
 from secondorder.curvature.exact_hessian import ExactHessian, PerSampleHessians
+from secondorder.curvature.flat_vectors import flattened
 from secondorder.curvature.gauss_newton import (
     OutputJacobian,
     gauss_newton_direction,
@@ -188,7 +188,7 @@ class ExactNewton:
             # Numbers that are not finite, or near the largest there are, have no eigenvalues. The step says so, and
             # training ends as diverged.
             nowhere = objective.loss() * torch.nan
-            size = self._parameters.numel
+            size = self._parameters.size
             return Direction(nowhere.expand(size), nowhere, lambda: nowhere.expand(size), {})
         self._checked = True
         return found
@@ -278,7 +278,7 @@ class ExactNewton:
 
         def gradient() -> torch.Tensor:
             own = jacobian.gradient()
-            return own + objective.penalty * parameters_to_vector(penalised) if penalised else own
+            return own + objective.penalty * flattened(penalised) if penalised else own
 
         columns = jacobian.factors.residual.shape[1]
         _count(objective, network, gauss_newton_multiplications(network, batch, columns))

@@ -15,6 +15,9 @@ class FlatParameters:
     Args:
         parameters: The parameters; those that require no gradient are left alone.
 
+    Attributes:
+        size: P.
+
     Raises:
         InputError: None requires a gradient.
     """
@@ -25,7 +28,7 @@ class FlatParameters:
             raise InputError(
                 "no parameter requires a gradient, so there is nothing to optimize; set requires_grad of some"
             )
-        self.numel = sum(parameter.numel() for parameter in self._parameters)
+        self.size = sum(parameter.numel() for parameter in self._parameters)
 
     def __iter__(self) -> Iterator[torch.nn.Parameter]:
         """Yield the parameters."""
@@ -39,6 +42,10 @@ class FlatParameters:
     def vector(self) -> torch.Tensor:
         """Return a copy of θ."""
         return flattened(self._parameters).detach()
+
+    def gradient(self) -> torch.Tensor:
+        """Return what is in the parameters' ``grad``, zeros where there is nothing."""
+        return flattened([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
 
     def pieces(self, vector: torch.Tensor) -> Iterator[tuple[torch.nn.Parameter, torch.Tensor]]:
         """Return each parameter with its part of a vector of shape [P], in the parameter's shape."""

@@ -142,6 +142,6 @@ def kinds_of_steps(settings: Settings) -> list[Settings]:
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> Fosi:
     """Return FOSI over ``parameters``, of which those without a gradient are left alone."""
-    trained = list(parameters)
+    trained = FlatParameters(parameters)
     ((name, chosen),) = uses(settings)
-    return Fosi(trained, optim.load(name).build(trained, chosen), settings)
+    return Fosi(trained, optim.load(name).build(list(trained), chosen), settings)

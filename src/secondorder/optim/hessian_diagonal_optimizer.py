@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from secondorder.curvature.flat_vectors import split_like
 from secondorder.curvature.hessian_diagonal import hutchinson_diagonal
 from secondorder.curvature.hessian_vector_products import MethodName
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.optim.library_optimizer import steps_taken
 from secondorder.optim.objective_products import objective_products
 from secondorder.optim.protocol import StepResult
@@ -55,16 +55,18 @@ class HessianDiagonalOptimizer(TorchOptimizer):
         self._step: Callable[..., object] = optimizer.step
         self._estimate = estimate
         self._checked = False
+        self._parameters = FlatParameters(p for group in optimizer.param_groups for p in group["params"])
 
     def step(self, objective: Objective, schedule_factor: float) -> StepResult:
         """Take one step of the wrapped optimizer, with a new estimate where one is due; see the protocol."""
+        self._parameters.check(objective)
         self._scale_learning_rates(schedule_factor)
         diagonal: list[torch.Tensor] | None
         if steps_taken(self._optimizer) % self._estimate.period == 0:
             loss, diagonal = self._estimated(objective)
         else:
             loss = objective.loss_and_gradient()
-            diagonal = self._last(objective) if self._estimate.held else None
+            diagonal = self._last() if self._estimate.held else None
         self._step(hessian=diagonal)
         return StepResult(loss)
 
@@ -82,12 +84,10 @@ class HessianDiagonalOptimizer(TorchOptimizer):
         estimate = self._estimate
         products = objective_products(objective, estimate.product, samples=estimate.samples, check=not self._checked)
         self._checked = True
-        for parameter, gradient in zip(
-            objective.parameters, split_like(products.gradient, objective.parameters), strict=True
-        ):
+        for parameter, gradient in self._parameters.pieces(products.gradient):
             parameter.grad = gradient
         diagonal = hutchinson_diagonal(products, estimate.noise(products.gradient))
-        return products.loss, [estimate.averaged(piece) for piece in split_like(diagonal, objective.parameters)]
+        return products.loss, [estimate.averaged(piece) for _, piece in self._parameters.pieces(diagonal)]
 
-    def _last(self, objective: Objective) -> list[torch.Tensor]:
-        return [self._optimizer.state[parameter]["hessian"] for parameter in objective.parameters]
+    def _last(self) -> list[torch.Tensor]:
+        return [self._optimizer.state[parameter]["hessian"] for parameter in self._parameters]

@@ -11,6 +11,7 @@ from secondorder.curvature.flat_vectors import flattened
 from secondorder.curvature.gauss_newton_products import GaussNewtonProducts
 from secondorder.curvature.hessian_vector_products import HessianVectorProducts, MethodName
 from secondorder.errors import InputError
+from secondorder.optim.flat_parameters import FlatParameters
 from secondorder.training.objective import Objective
 from secondorder.training.work import GAUSS_NEWTON_PRICE, PRODUCT_PRICES
 
@@ -176,8 +177,7 @@ def _around(
 def loss_and_flat_gradient(objective: Objective) -> tuple[torch.Tensor, torch.Tensor]:
     """Return f(θ), detached, and ∇f(θ), shape [P], in the order of ``parameters_to_vector``; costs one gradient."""
     loss = objective.loss_and_gradient()
-    gradients = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in objective.parameters]
-    return loss, torch.cat(gradients)
+    return loss, FlatParameters(objective.parameters).gradient()
 
 
 def _diverged(loss: torch.Tensor, theta: torch.Tensor) -> ObjectiveProducts:

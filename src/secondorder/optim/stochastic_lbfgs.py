@@ -56,7 +56,7 @@ class StochasticLBFGS:
         """Take one step; see the protocol."""
         self._parameters.check(objective)
         loss = objective.loss_and_gradient()
-        gradient = self._gradient()
+        gradient = self._parameters.gradient()
         scale = mean_scale(self._pairs) if self._pairs else torch.ones_like(loss)
         direction = inverse_product(self._pairs, gradient, scale)
         shortened = (self._settings.longest_direction / direction.norm()).clamp(max=1)
@@ -64,7 +64,7 @@ class StochasticLBFGS:
         step = -length * direction
         self._parameters.move(step)
         objective.loss_and_gradient()
-        difference = self._gradient() - gradient + self._settings.damping * step
+        difference = self._parameters.gradient() - gradient + self._settings.damping * step
         kept = self._learn(step, difference, -length * gradient)
         return StepResult(loss, {"pairs": len(self._pairs), "pair_kept": float(kept)})
 
@@ -87,9 +87,6 @@ class StochasticLBFGS:
         if kept:
             self._pairs = [*self._pairs, CurvaturePair(step, difference)][-settings.history :]
         return kept
-
-    def _gradient(self) -> torch.Tensor:
-        return torch.cat([p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in self._parameters])
 
 
 def build(parameters: Iterable[torch.nn.Parameter], settings: Settings) -> StochasticLBFGS:

@@ -24,6 +24,7 @@ class Settings(RegularizationSettings):
 
     def check(self) -> None:
         """Refuse widths that are none."""
+        super().check()
         hidden_widths(self.hidden)
 
 

@@ -57,7 +57,8 @@ class Objective:
     def loss_and_gradient(self) -> torch.Tensor:
         """Return f(θ), detached, and leave ∇f(θ) in the parameters' ``grad``; costs one gradient."""
         self.work.count_gradient(len(self.inputs))
-        for parameter in self.parameters:
+        # Of frozen parameters too: an optimizer that was built over them would follow an old gradient.
+        for parameter in self.model.parameters():
             parameter.grad = None
         with torch.enable_grad(), self.same_function():
             value = self._evaluate()
