@@ -1,29 +1,28 @@
 """Sharpness of trained networks: the training loss's largest curvature and trace, and how the network generalises."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import nn
 
 from secondorder.curvature.exact_hessian import ExactHessian
 from secondorder.curvature.products import double_backward
+from secondorder.curvature.trace_estimate import hutchinson_trace
 from secondorder.problems.problem import Loss
 from secondorder.training.batches import evenly_spaced
 from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
 from secondorder.training.seed import Splits
+from secondorder.validation.eigensolvers import Product, largest_pairs
 from secondorder.validation.trained import TrainedNetwork, TrainedRun
 
 _CHUNK = 100
 _KRYLOV_VECTORS = 10
 _GENERATOR_SEED = 0
-Product = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class LargestEigenvalue:
 
     Attributes:
         largest_eigenvalue: λ; NaN where the iteration did not converge.
-        residual: ‖Hv − λv‖ / |λ|, from a product of its own.
+        residual: ‖Hv − λv‖ / |λ|, from a product of its own; ‖Hv‖ where λ is 0.
         products: Products with the matrix that were spent.
         converged: Whether it did.
     """
@@ -125,7 +124,7 @@ def sharpness_of(network: TrainedNetwork, splits: Splits, effort: Effort) -> dic
     if is_dense(network.model):
         trace = exact_trace(network.model, network.loss, inputs, targets)
     else:
-        trace = hutchinson_trace(product, count, effort.probes)
+        trace = estimated_trace(product, count, effort.probes)
     training_loss, training_metric = evaluate(network.model, problem, splits.training, TRAINING_SAMPLES)
     validation_loss, validation_metric = evaluate(network.model, problem, splits.validation)
     return {
@@ -141,7 +140,7 @@ def sharpness_of(network: TrainedNetwork, splits: Splits, effort: Effort) -> dic
 
 
 def hessian_product(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor) -> Product:
-    """Return v ↦ Hv, H the Hessian of the mean loss over the samples, computed in the model's precision.
+    """Return v ↦ Hv of float64 vectors, H the Hessian of the mean loss over the samples, in the model's precision.
 
     Args:
         model: The network.
@@ -152,22 +151,22 @@ def hessian_product(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     parts = list(zip(torch.split(inputs, _CHUNK), torch.split(targets, _CHUNK), strict=True))
 
-    def product(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        direction = torch.from_numpy(np.ravel(vector)).to(inputs.dtype)
-        total = np.zeros(len(direction))
+    def product(vector: torch.Tensor) -> torch.Tensor:
+        direction = vector.to(inputs.dtype)
+        total = torch.zeros_like(vector)
         for part, wanted in parts:
 
             def value(part: torch.Tensor = part, wanted: torch.Tensor = wanted) -> torch.Tensor:
                 return loss(model(part), wanted)
 
-            total += len(part) * double_backward(value, parameters, direction).numpy()
+            total += len(part) * double_backward(value, parameters, direction)
         return total / len(inputs)
 
     return product
 
 
 def largest_eigenvalue(product: Product, size: int, tolerance: float, products: int) -> LargestEigenvalue:
-    """Return the largest eigenvalue by the implicitly restarted Lanczos method (ARPACK through SciPy).
+    """Return the largest eigenvalue by the implicitly restarted Lanczos method.
 
     Args:
         product: v ↦ Hv.
@@ -175,27 +174,13 @@ def largest_eigenvalue(product: Product, size: int, tolerance: float, products: 
         tolerance: Relative accuracy.
         products: Products after which it counts as not converged.
     """
-    spent = 0
-
-    def counted(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        nonlocal spent
-        spent += 1
-        return product(vector)
-
-    krylov = min(_KRYLOV_VECTORS, size)
-    operator = LinearOperator((size, size), matvec=counted, dtype=np.float64)
-    start = np.random.default_rng(_GENERATOR_SEED).standard_normal(size)
-    if not counted(start).any():
-        # A random vector sees every direction, so the matrix is zero, of which ARPACK makes an error.
-        return LargestEigenvalue(0.0, 0.0, spent, converged=True)
-    restarts = max(1, products // krylov)
-    try:
-        values, vectors = eigsh(operator, k=1, which="LA", v0=start, ncv=krylov, tol=tolerance, maxiter=restarts)
-    except ArpackError:
-        return LargestEigenvalue(math.nan, math.nan, spent, converged=False)
-    value, vector = float(values[0]), vectors[:, 0]
-    residual = float(np.linalg.norm(product(vector) - value * vector)) / abs(value) if value else math.inf
-    return LargestEigenvalue(value, residual, spent, converged=True)
+    found = largest_pairs(product, size, 1, "LA", tolerance, _KRYLOV_VECTORS, products)
+    if not found.converged:
+        return LargestEigenvalue(math.nan, math.nan, found.products, converged=False)
+    value, vector = float(found.values), found.vectors[:, 0]
+    error = float((product(vector) - value * vector).norm())
+    residual = error / abs(value) if value else error
+    return LargestEigenvalue(value, residual, found.products, converged=True)
 
 
 def is_dense(model: nn.Module) -> bool:
@@ -211,17 +196,14 @@ def exact_trace(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: tor
     return Trace(total / len(inputs), "exact", 0.0)
 
 
-def hutchinson_trace(product: Product, size: int, probes: int) -> Trace:
-    """Return the mean of zᵀHz over random signs z, which estimates the trace without bias (Hutchinson 1990).
+def estimated_trace(product: Product, size: int, probes: int) -> Trace:
+    """Return Hutchinson's estimate of the trace.
 
     Args:
         product: v ↦ Hv.
         size: P.
-        probes: Number of random vectors, at least 2.
+        probes: Number of random signs, at least 2.
     """
     generator = np.random.default_rng(_GENERATOR_SEED)
-    values = []
-    for _ in range(probes):
-        signs = generator.choice([-1.0, 1.0], size)
-        values.append(float(signs @ product(signs)))
-    return Trace(float(np.mean(values)), "Hutchinson", float(np.std(values, ddof=1) / math.sqrt(probes)))
+    estimate = hutchinson_trace(product, (torch.from_numpy(generator.choice([-1.0, 1.0], size)) for _ in range(probes)))
+    return Trace(estimate.trace, "Hutchinson", estimate.standard_error)
