@@ -47,10 +47,35 @@ def loaded(**overrides):
             "curvature.products.steps.0: given 0.0; should be greater than",
         ),
         ({"curvature": {"products": {"steps": [1.0]}}}, "curvature.products.steps.0: given 1.0; should be less than 1"),
+        (
+            {"curvature": {"full_hessian": {"images": 5000}}},
+            "curvature.full_hessian.images: given 5000; mnist_5k has 4000 images outside the test split; give fewer",
+        ),
+        (
+            {"curvature": {"full_hessian": {"batch_size": 2000}}},
+            "curvature.full_hessian.batch_size: given 2000; there are 500 images; give a smaller batch",
+        ),
         ({"curvature": {"spectrum": {"sample": 2}}}, "curvature.spectrum.sample: unknown key, did you mean 'samples'?"),
         (
+            {"curvature": {"approximations": {"pair": 3}}},
+            "curvature.approximations.pair: unknown key, did you mean 'pairs'?",
+        ),
+        (
+            {"curvature": {"approximations": {"fractions": [0.5, 1.0]}}},
+            "curvature.approximations.fractions.1: given 1.0; should be less than 1",
+        ),
+        (
+            {"curvature": {"approximations": {"damping": 0.0}}},
+            "curvature.approximations.damping: given 0.0; should be greater than 0",
+        ),
+        (
+            {"curvature": {"approximations": {"probes": [1]}}},
+            "curvature.approximations.probes.0: given 1; should be greater than or equal to 2",
+        ),
+        (
             {"problems": {"mnist_mlp": {"curvature": ["spectra"]}}},
-            "problems.mnist_mlp.curvature.0: given 'spectra'; should be 'spectrum', 'directions' or 'sharpness'",
+            "problems.mnist_mlp.curvature.0: given 'spectra'; should be 'spectrum', 'directions', 'sharpness' or "
+            "'approximations'",
         ),
         (
             {"tables": {"sharpness": {"reads": ["sharpnes"]}}},
@@ -114,7 +139,7 @@ def test_run_of_a_study_alone_brings_no_table_of_newton_krylov():
 
 def test_without_snapshots_there_is_nothing_to_look_at():
     configuration = loaded(snapshots=[])
-    for table in ("spectrum", "directions", "sharpness"):
+    for table in ("spectrum", "directions", "sharpness", "approximations"):
         assert problems_with(configuration, table) == []
     assert problems_with(configuration, "exact_hessian") == list(configuration.problems)
 
@@ -132,7 +157,7 @@ def test_problem_that_trains_no_followed_run_has_no_spectrum():
 
 
 def test_dataset_of_the_checks_is_needed_only_where_they_are_read():
-    figures = ("exact_hessian_error", "exact_hessian_growth", "product_error", "product_cost")
+    figures = ("exact_hessian_error", "exact_hessian_growth", "product_error", "product_cost", "full_hessian")
     of_stage = {
         "figures": dict.fromkeys(figures),
         "tables": dict.fromkeys(("exact_hessian", "product_error", "product_cost")),

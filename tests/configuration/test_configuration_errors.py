@@ -256,7 +256,7 @@ LINES = {
     "module that figures share": ({"figures": {"style": {"reads": ["curves"]}}}, "figures.style: there is no figure"),
     "table name": (
         {"tables": {"final_metrik": {"reads": ["final_metric"]}}},
-        "tables.final_metrik: there is no table 'final_metrik', did you mean 'final_metric'?; there are capabilities, ",
+        "tables.final_metrik: there is no table 'final_metrik', did you mean 'final_metric'?; there are app",
     ),
     "aggregated table of a figure": (
         {"figures": {"training_curves": {"reads": ["curve"]}}},

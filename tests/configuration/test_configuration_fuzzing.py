@@ -39,8 +39,18 @@ EVERY_KEY = merge(
             "exact_hessian": {"fitted": [0.01]},
             "growth": {"memory_megabytes": 100},
             "products": {"steps": [1.0e-3, 1.0e-20], "batch_sizes": [16], "widths": [32], "repeats": 2},
+            "full_hessian": {"hidden": [2], "images": 100, "epochs": 1, "batch_size": 10},
             "spectrum": {"samples": 1, "batches": 1, "batch_size": 2},
             "directions": {"dampings": [0.1]},
+            "approximations": {
+                "pairs": 3,
+                "damping": 0.5,
+                "products": 50,
+                "fractions": [0.5],
+                "ranks": [2],
+                "draws": [1],
+                "control_samples": 16,
+            },
             "sharpness": {"tolerance": 0.01, "products": 50},
         },
         "tuning": {

@@ -4,22 +4,28 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from curvature_frames import directions, everything, growth, spectrum
+from curvature_frames import directions, everything, full_hessian, growth, spectrum
 from drawn_tables import CONTEXT
 from matplotlib.collections import FillBetweenPolyCollection
 
 from secondorder import plotting
+from secondorder.plotting import approximation_kinds
 from secondorder.plotting.product_methods import method_styles
 from secondorder.plotting.style import family_styles, house_style, run_styles
 
 FIGURES = (
+    "approximate_eigenvalues",
+    "approximation_cost",
     "exact_hessian_error",
     "exact_hessian_growth",
     "product_error",
     "product_cost",
+    "full_hessian",
     "hessian_spectrum",
     "newton_ascent",
+    "newton_direction",
     "sharpness",
+    "spectral_density",
 )
 STYLES = family_styles(list(CONTEXT.labels), {})
 NOTE = "Made with data that fails its published checksums."
@@ -199,6 +205,46 @@ def test_panels_of_one_quantity_share_their_scale(draw):
             assert row[left].get_ylim() == row[right].get_ylim()
 
 
+# The whole Hessian
+
+
+def test_magnitudes_are_at_their_ranks_in_the_colour_of_their_sign_and_zeros_are_left_out(draw):
+    magnitudes = draw("full_hessian").axes[0]
+    positive, negative = (style.color for style in run_styles(["positive", "negative"]).values())
+    assert points(magnitudes, positive) == [(1, 8), (2, 4), (4, 0.5), (5, 0.25)]
+    assert points(magnitudes, negative) == [(3, 2), (6, 0.125)]
+
+
+def test_legend_counts_the_signs(draw):
+    assert legend_texts(draw("full_hessian")) == ["4 positive", "2 negative", "2 zero"]
+
+
+def test_leading_eigenpairs_leave_the_norm_of_the_others(draw):
+    left_over = draw("full_hessian").axes[1]
+    squares = [64, 16, 4, 0.25, 0.0625, 0.015625]
+    (curve,) = [line for line in left_over.lines if line.get_color() != "0.4"]
+    expected = [(sum(squares[k:]) / sum(squares)) ** 0.5 for k in range(1, 6)]
+    assert list(curve.get_xdata()) == [1, 2, 3, 4, 5]
+    assert list(curve.get_ydata()) == pytest.approx(expected)
+
+
+def test_one_less_than_the_classes_is_marked(draw):
+    for panel in draw("full_hessian").axes:
+        (line,) = [line for line in panel.lines if line.get_color() == "0.4"]
+        assert list(line.get_xdata()) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("passed", "title"),
+    [(True, "cpu, error 3e-15"), (False, "cpu, error 3e-15: certificate failed")],
+    ids=["passed", "failed"],
+)
+def test_titles_say_what_was_decomposed_where_and_how_well(draw, passed, title):
+    numbers, timing = full_hessian(passed=passed)
+    figure = draw("full_hessian", full_hessian=numbers, full_hessian_timing=timing)
+    assert [panel.get_title() for panel in figure.axes] == ["784-2-3, P = 8, 1,000 images, 5 epochs", title]
+
+
 # Spectra
 
 
@@ -272,3 +318,62 @@ def test_rank_correlation_is_over_the_networks_that_are_shown(draw):
 def test_two_networks_have_no_correlation(draw):
     table = everything()["sharpness"].iloc[:2]
     assert draw("sharpness", sharpness=table).axes[0].get_title(loc="right") == ""
+
+
+# Approximations
+
+
+def test_eigenvalues_of_the_greatest_effort_at_the_end_are_over_the_exact_ones(draw):
+    iterative, structured = draw("approximate_eigenvalues", on_paper=True).axes
+    lanczos, _, _ = (line for line in iterative.lines if line.get_marker() != "None")
+    assert lanczos.get_label() == "Lanczos, 20 products"
+    assert list(lanczos.get_xdata()) == [10, -1, 10, -1]
+    assert list(lanczos.get_ydata()) == pytest.approx([9.8, -0.98, 9.6, -0.96])
+    kfac, _ = (line for line in structured.lines if line.get_marker() != "None")
+    assert list(kfac.get_ydata()) == [5, -0.5]
+
+
+def test_errors_are_over_costs_and_what_is_beyond_is_at_the_edges(draw):
+    figure = draw("approximation_cost")
+    styles = approximation_kinds.method_styles(everything()["approximations"])
+    shown = {"exact", "Lanczos", "ARPACK, R-operator", "L-BFGS"}
+    assert set(legend_texts(figure)) == shown
+    gradients, seconds = (row[0] for row in grid(figure, 2, 4))
+    for panel, scale in ((gradients, 1), (seconds, 100)):
+        (curve,) = [line for line in panel.lines if len(line.get_xdata()) == 2]
+        assert list(curve.get_xdata()) == pytest.approx([5 / scale, 20 / scale])
+        assert list(curve.get_ydata()) == pytest.approx([0.3, 0.03])
+        assert [y for _, y in points(panel, styles["exact"].color)] == [1e-3, 1e-3]
+        assert [y for _, y in points(panel, styles["L-BFGS"].color)] == [10, 10]
+
+
+def test_iteration_that_did_not_converge_everywhere_is_hollow(draw):
+    panel = draw("approximation_cost").axes[0]
+    hollow = [line for line in panel.lines if line.get_markerfacecolor() == "white" and len(line.get_xdata())]
+    assert [list(line.get_xdata()) for line in hollow] == [[5]]
+
+
+def test_kinds_share_a_colour_and_their_methods_have_markers():
+    styles = approximation_kinds.method_styles(everything()["approximations"])
+    assert styles["K-FAC"].color == styles["L-BFGS"].color != styles["Lanczos"].color
+    assert styles["K-FAC"].marker != styles["L-BFGS"].marker
+
+
+def test_methods_with_a_direction_are_rows_and_shares_are_markers(draw):
+    figure = draw("newton_direction")
+    (panel,) = figure.axes
+    labels = [label.get_text() for label in panel.get_yticklabels()]
+    assert labels[:2] == ["Lanczos, 5 products", "Lanczos, 20 products"]
+    assert "Hutchinson trace, 2 probes" not in labels
+    assert "exact" not in labels
+    assert legend_texts(figure) == ["0% of the budget", "100% of the budget"]
+    at_end = run_styles(["0%", "100%"])["100%"].color
+    assert [x for x, _ in points(panel, at_end)][:2] == pytest.approx([0.7, 0.97])
+
+
+def test_densities_are_shares_of_all_eigenvalues_by_sign(draw):
+    axes = grid(draw("spectral_density"), 2, 2)
+    exact = run_styles(["exact", "K-FAC"])["exact"].color
+    for negative, positive in axes:
+        assert points(negative, exact) == [(2, pytest.approx(0.05))]
+        assert points(positive, exact) == [(2, pytest.approx(0.1))]

@@ -216,10 +216,123 @@ def product_cost(verified=True):
     return pd.DataFrame(numbers), pd.DataFrame(timing)
 
 
+def full_hessian(verified=True, passed=True):
+    """Eight eigenvalues, two of them negative and two zero but for rounding, of a network for three classes."""
+    values = np.array([-2.0, -0.125, -1e-17, 1e-17, 0.25, 0.5, 4.0, 8.0])
+    numbers = pd.DataFrame({"index": range(8), "eigenvalue": values}).assign(
+        hidden="2",
+        parameters=8,
+        classes=3,
+        images=1000,
+        epochs=5,
+        relative_residual=2e-15,
+        orthogonality=1e-15,
+        asymmetry=1e-16,
+        trace_error=3e-15,
+        norm_error=0.0,
+        passed=passed,
+        data_verified=verified,
+    )
+    parts = ("fit", "matrix", "eigenpairs", "certificate")
+    timing = pd.DataFrame({"part": parts, "seconds": 1.0, "peak_memory_bytes": 2**20, "device": "cpu"})
+    return numbers, timing.assign(data_verified=verified)
+
+
+# Method, kind, effort, unit and the error of two Hessians; NaN: a method that gives no matrix, or refuses the network.
+METHODS = (
+    ("exact", "exact", np.nan, "", (0.0, 0.0)),
+    ("Lanczos", "iterative", 5.0, "products", (0.2, 0.4)),
+    ("Lanczos", "iterative", 20.0, "products", (0.02, 0.04)),
+    ("ARPACK, R-operator", "iterative", np.nan, "", (1e-15, 1e-15)),
+    ("ARPACK, curvlinops", "iterative", np.nan, "", (1e-15, 1e-15)),
+    ("Hutchinson trace", "stochastic", 2.0, "probes", (np.nan, np.nan)),
+    ("K-FAC", "structured", np.nan, "", (0.5, np.nan)),
+    ("L-BFGS", "structured", 10.0, "pairs", (30.0, 50.0)),
+)
+
+
+def of_methods(verified=True):
+    """Yield what is common to rows of the comparison, with the error, for each share, seed and method."""
+    for share in (0.0, 1.0):
+        for method, kind, effort, unit, errors in METHODS:
+            for seed, error in enumerate(errors):
+                about = {"problem": "mnist_mlp", "run": "sgd", "seed": seed, "share": share, "sample": 0, "samples": 8}
+                about |= {"method": method, "kind": kind, "effort": effort, "unit": unit, "data_verified": verified}
+                yield about, error * (1 if share else 0.5)
+
+
+def approximations(verified=True):
+    """Errors of METHODS on two seeds; one Lanczos iteration did not converge, K-FAC refuses one network."""
+    numbers, timing = [], []
+    for about, error in of_methods(verified):
+        cost = about["effort"] if about["effort"] > 0 else 100.0
+        measures = ("largest_error", "negative_error", "density_distance", "matrix_error", "trace_error")
+        numbers.append(
+            {
+                **about,
+                **dict.fromkeys(measures, error),
+                "parameters": 50,
+                "subspace_angle": 90 * error,
+                "direction_cosine": 1 - error,
+                "converged": (about["effort"], about["seed"]) != (5.0, 1),
+                "residual": error / 10 if about["kind"] == "iterative" else np.nan,
+                "gradient_equivalents": cost,
+                "numbers": 10 * cost,
+            }
+        )
+        timing.append({**about, "seconds": cost / 100})
+    return pd.DataFrame(numbers), pd.DataFrame(timing)
+
+
+def approximate_eigenvalues(verified=True):
+    """The largest and the most negative eigenvalue, 10 and −1, which an error makes smaller; none of a refusal."""
+    return pd.DataFrame(
+        [
+            {**about, "end": end, "index": 0, "exact": exact, "approximate": exact * (1 - error)}
+            for about, error in of_methods(verified)
+            for end, exact in (("largest", 10.0), ("negative", -1.0))
+        ]
+    )
+
+
+def approximate_densities(verified=True):
+    """A tenth of the eigenvalues in [1, 4] and a twentieth in [−4, −1] of each Hessian; the others are 0."""
+    return pd.DataFrame(
+        [
+            {**about, "low": low, "high": high, "weight": weight}
+            for about, error in of_methods(verified)
+            for low, high, weight in ((-4.0, -1.0, 0.05), (-1e-12, 1e-12, 0.85), (1.0, 4.0, 0.1))
+            if not np.isnan(error)
+        ]
+    )
+
+
+def spectral_controls(verified=True):
+    """A fault that is caught, with its sound counterpart."""
+    return pd.DataFrame(
+        [
+            {
+                "problem": "mnist_mlp",
+                "samples": 32,
+                "control": "half precision",
+                "sound": sound,
+                "check": "residual",
+                "value": value,
+                "tolerance": 1e-10,
+                "caught": not sound,
+                "data_verified": verified,
+            }
+            for sound, value in ((False, 3e-4), (True, 2e-15))
+        ]
+    )
+
+
 def everything(**more):
     """Every table of the stage by name."""
+    whole, parts = full_hessian(**more)
     numbers, timing = growth(**more)
     floors, costs = product_cost(**more)
+    errors, seconds = approximations(**more)
     return {
         "exact_hessian": exact_hessian(**more),
         "growth": numbers,
@@ -227,7 +340,14 @@ def everything(**more):
         "product_error": product_error(**more),
         "product_cost": floors,
         "product_cost_timing": costs,
+        "full_hessian": whole,
+        "full_hessian_timing": parts,
         "spectrum": spectrum(**more),
         "directions": directions(**more),
         "sharpness": sharpness(**more),
+        "approximations": errors,
+        "approximations_timing": seconds,
+        "approximate_eigenvalues": approximate_eigenvalues(**more),
+        "approximate_densities": approximate_densities(**more),
+        "spectral_controls": spectral_controls(**more),
     }

@@ -12,7 +12,15 @@ from secondorder.tables.table import Table
 METRICS = dict.fromkeys(("mnist_mlp", "other"), ACCURACY.to_mapping())
 CONTEXT = Context(labels={"sgd": "SGD", "adam": "Adam"}, targets={}, confidence=0.95, exclusive=True, metrics=METRICS)
 NOTE = "Made with data that fails its published checksums."
-NAMES = ("exact_hessian", "product_error", "product_cost", "newton_ascent", "sharpness")
+NAMES = (
+    "exact_hessian",
+    "product_error",
+    "product_cost",
+    "newton_ascent",
+    "sharpness",
+    "approximations",
+    "spectral_controls",
+)
 
 
 def build(name, verified=True):
@@ -95,6 +103,32 @@ def test_sharpness_is_a_median_with_its_range():
     assert rows["diverged"].tolist() == [0, 1, 0, 0]
     assert rows["unconverged"].tolist() == [0, 0, 1, 0]
     assert rows.loc[("other", "sgd"), "largest_eigenvalue"] == 11
+
+
+def test_approximations_are_means_at_the_end_and_count_what_converged():
+    rows = build("approximations").rows.set_index("method")
+    few = rows.loc["Lanczos, 5 products"]
+    assert few[["hessians", "converged"]].tolist() == [2, 1]
+    assert few[["matrix_error", "direction_cosine", "residual"]].tolist() == pytest.approx([0.3, 0.7, 0.04])
+    assert few[["matrix_error_min", "matrix_error_max"]].tolist() == pytest.approx([0.2, 0.4])
+
+
+@pytest.mark.parametrize("method", ["K-FAC", "Hutchinson trace, 2 probes"], ids=["refused once", "no matrix"])
+def test_measure_that_is_not_known_of_every_hessian_is_a_dash(method):
+    shown = build("approximations").shown().set_index("method")
+    assert shown.loc[method, "matrix_error"] == "–"
+
+
+def test_intervals_of_approximations_are_in_the_csv_alone():
+    table = build("approximations")
+    assert "matrix_error_min" in table.rows
+    assert "matrix_error_min" not in table.markdown()
+
+
+def test_each_control_stands_beside_its_sound_counterpart():
+    rows = build("spectral_controls").rows
+    assert rows["sound"].tolist() == [False, True]
+    assert rows["caught"].tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_available():
 
 
 def test_unknown_table():
-    with pytest.raises(ConfigurationError, match=r"there is no table 'table'; there are capabilities, "):
+    with pytest.raises(ConfigurationError, match=r"there is no table 'table'; there are approximations, "):
         tables.load("table")
 
 

@@ -8,7 +8,7 @@ from secondorder.curvature import ExactHessian
 from secondorder.validation.dense import dense_hessian
 from secondorder.validation.directions import compare_directions, uphill_share
 from secondorder.validation.spectrum import track_spectrum
-from secondorder.validation.trained import first_seed_networks, probes
+from secondorder.validation.trained import networks_of, probes
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def chosen(dataset):
 
 @pytest.fixture
 def networks(trained):
-    return list(first_seed_networks(trained()))
+    return list(networks_of(trained()))
 
 
 def truth_of(network, probe):

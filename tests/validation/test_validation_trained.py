@@ -6,7 +6,7 @@ from followed_runs import specification
 
 from secondorder.errors import ResultError
 from secondorder.training.layout import SNAPSHOTS
-from secondorder.validation.trained import first_seed_networks, probes
+from secondorder.validation.trained import networks_of, probes
 
 
 def test_networks_come_in_the_order_of_training(trained):
@@ -18,7 +18,7 @@ def test_networks_come_in_the_order_of_training(trained):
 
 def test_first_seed_of_each_run_is_followed(trained):
     runs = trained(specification(), specification(run="adam", optimizer="adam", optimizer_settings={}))
-    found = [(network.names["run"], network.names["seed"]) for network in first_seed_networks(runs)]
+    found = [(network.names["run"], network.names["seed"]) for network in networks_of(runs)]
     assert found == [("sgd", 3)] * 3 + [("adam", 3)] * 3
 
 

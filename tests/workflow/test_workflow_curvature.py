@@ -55,6 +55,8 @@ def test_stage_runs_only_where_it_is_asked_for(finished_project: Project) -> Non
         "product_error",
         "product_cost",
         "product_cost_timing",
+        "full_hessian",
+        "full_hessian_timing",
         "mnist_mlp/spectrum",
         "mnist_mlp/directions",
         "mnist_mlp/sharpness",
@@ -83,9 +85,10 @@ def test_second_call_does_nothing(checked_project: Project) -> None:
 @pytest.mark.parametrize(
     ("edited_file", "expected"),
     [
-        ("validation/sharpness.py", {"measure_sharpness": 1}),
+        ("validation/sharpness.py", {"measure_sharpness": 1, "measure_full_hessian": 1}),
         ("validation/spectrum.py", {"track_spectrum": 1}),
         ("validation/product_error.py", {"measure_product_error": 1}),
+        ("validation/certified_spectrum.py", {"measure_full_hessian": 1}),
         ("validation/product_floor.py", {"measure_product_cost": 1}),
         ("validation/dense.py", {"validate_exact_hessian": 1, "measure_exact_growth": 1}),
     ],

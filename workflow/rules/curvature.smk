@@ -78,6 +78,31 @@ rule measure_product_cost:
         "../scripts/measure_product_cost.py"
 
 
+rule measure_full_hessian:
+    input:
+        arrays=prepared(CONFIGURATION.curvature.full_hessian.dataset)[0],
+        manifest=prepared(CONFIGURATION.curvature.full_hessian.dataset)[1],
+    output:
+        numbers=table_path("full_hessian", None),
+        timing=table_path("full_hessian_timing", None),
+    log:
+        f"logs/{TIER}/measure_full_hessian.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_full_hessian.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores_per_run
+    resources:
+        gpu=gpus_per_run,
+    params:
+        **CONFIGURATION.curvature.full_hessian.model_dump(exclude={"dataset"}),
+        device=CONFIGURATION.device,
+        threads=CONFIGURATION.threads,
+        code=code_digest(*curvature_roots("full_hessian")),
+    script:
+        "../scripts/measure_full_hessian.py"
+
+
 rule track_spectrum:
     input:
         runs=followed_run_files,
@@ -118,6 +143,32 @@ rule compare_directions:
         code=curvature_code("directions"),
     script:
         "../scripts/compare_directions.py"
+
+
+rule compare_approximations:
+    input:
+        runs=followed_run_files,
+        arrays=run_arrays,
+        data=run_data_manifest,
+    output:
+        measures=table_path("approximations", "{problem}"),
+        timing=table_path("approximations_timing", "{problem}"),
+        eigenvalues=table_path("approximate_eigenvalues", "{problem}"),
+        densities=table_path("approximate_densities", "{problem}"),
+        controls=table_path("spectral_controls", "{problem}"),
+    log:
+        f"logs/{TIER}/compare_approximations/{{problem}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_approximations/{{problem}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores_for_timing
+    params:
+        settings=CONFIGURATION.curvature.approximations.model_dump(),
+        specifications=followed_specifications,
+        code=curvature_code("approximations"),
+    script:
+        "../scripts/compare_approximations.py"
 
 
 rule measure_sharpness:

@@ -8,7 +8,7 @@ from secondorder.training.device import make_deterministic
 from secondorder.training.networks import build_problem
 from secondorder.validation.directions import compare_directions
 from secondorder.validation.storage import write_frame
-from secondorder.validation.trained import collect_trained, first_seed_networks, probes
+from secondorder.validation.trained import collect_trained, networks_of, probes
 
 with job(snakemake.log[0]):
     make_deterministic(threads=1)
@@ -16,5 +16,5 @@ with job(snakemake.log[0]):
     runs = collect_trained(snakemake.params.specifications, snakemake.input.runs, Path(snakemake.input.data))
     sizes = (snakemake.params.samples, snakemake.params.batches, snakemake.params.batch_size)
     chosen = probes(dataset, *sizes, reconstruct=build_problem(runs[0].specification).reconstructs)
-    table = compare_directions(first_seed_networks(runs), chosen, snakemake.params.dampings)
+    table = compare_directions(networks_of(runs), chosen, snakemake.params.dampings)
     write_frame(table, dataset, Path(snakemake.output.table))

@@ -222,12 +222,12 @@ class ProblemSection(Section):
     studies: list[Name] = Field(
         [], description="Studies whose runs to train too; one whose varied run is not trained here is left out."
     )
-    curvature: list[Literal["spectrum", "directions", "sharpness"]] = Field(
+    curvature: list[Literal["spectrum", "directions", "sharpness", "approximations"]] = Field(
         ["sharpness"],
         description="What to find out of its trained networks from their snapshots: all eigenvalues of the exact "
-        "Hessian (`spectrum`), whether Newton directions go down (`directions`), and the largest eigenvalue and trace "
-        "at the end (`sharpness`). The first two are quick for a perceptron; on a network with convolutions each "
-        "Hessian takes much longer.",
+        "Hessian (`spectrum`), whether Newton directions go down (`directions`), the largest eigenvalue and trace "
+        "at the end (`sharpness`), and what approximations of the Hessian keep of it (`approximations`). All but "
+        "`sharpness` are quick for a perceptron; on a network with convolutions each Hessian takes much longer.",
     )
     overrides: dict[Name, OverrideSection] = Field({}, description="What this problem changes in single runs.")
     conditions: dict[Name, ConditionSection] = Field(
@@ -307,6 +307,25 @@ class ProductsSection(Section):
     repeats: int = Field(9, ge=1, description="Repetitions, of which the median counts.")
 
 
+class FullHessianSection(Section):
+    """The Hessian as a whole matrix, of a narrow perceptron's loss over many images."""
+
+    dataset: Literal["mnist_5k", "mnist"] = Field(
+        "mnist_5k", description="Whose images, at 28 x 28 pixels; those of the validation split count too."
+    )
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(
+        [8],
+        min_length=1,
+        description="Widths of the hidden layers. The matrix takes 8 P² bytes, up to six times at once, with "
+        "P the number of parameters: 6,370 for `[8]`, 25,450 for `[32]`.",
+    )
+    images: int = Field(4000, ge=1, description="Images, evenly spaced, that the loss is a mean over.")
+    epochs: int = Field(
+        10, ge=0, description="Epochs of Adam on these images before; 0 for the perceptron as it is drawn."
+    )
+    batch_size: int = Field(32, ge=1, description="Images of each of its steps.")
+
+
 class SpectrumSection(Section):
     """What the spectra along training are of."""
 
@@ -323,6 +342,41 @@ class DirectionsSection(Section):
     batch_size: int = Field(4, ge=1, description="Samples in each.")
     dampings: list[Annotated[float, Field(ge=0)]] = Field(
         [0.0, 0.001, 0.1], min_length=1, description="Dampings μ that are added to every adjusted eigenvalue."
+    )
+
+
+class ApproximationsSection(Section):
+    """What approximations of the Hessian are compared with the exact one, and by what."""
+
+    seeds: int = Field(3, ge=1, description="Seeds of each run whose networks are looked at, the first ones.")
+    batches: int = Field(2, ge=1, description="Joint mini-batches that the Hessians are of.")
+    batch_size: int = Field(8, ge=2, description="Samples in each.")
+    pairs: int = Field(5, ge=1, description="Eigenvalues at each end of the spectrum that are compared.")
+    damping: float = Field(0.1, gt=0, description="Damping μ of the Newton directions that are compared.")
+    lanczos_steps: list[Annotated[int, Field(ge=2)]] = Field(
+        [10, 20, 40, 80], description="Hessian-vector products of a Lanczos process, and of a power iteration."
+    )
+    products: int = Field(
+        1000, ge=20, description="Products after which the largest eigenvalues by ARPACK count as not converged."
+    )
+    probes: list[Annotated[int, Field(ge=2)]] = Field(
+        [2, 10, 100], description="Random vectors of Hutchinson's trace and diagonal, and of the spectral density."
+    )
+    quadrature_steps: int = Field(20, ge=2, description="Lanczos steps from each of the density's random vectors.")
+    fractions: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [0.25, 0.5], description="Shares of the batch that a sub-sampled Hessian is of."
+    )
+    ranks: list[Annotated[int, Field(ge=1)]] = Field(
+        [1, 5, 20], description="Ranks of the best low-rank approximations."
+    )
+    draws: list[Annotated[int, Field(ge=1)]] = Field(
+        [1, 10], description="Random vectors per sample of the Fisher matrix by sampling."
+    )
+    histories: list[Annotated[int, Field(ge=1)]] = Field(
+        [5, 20], description="Curvature pairs of the matrix that L-BFGS implies."
+    )
+    control_samples: int = Field(
+        32, ge=16, description="Samples of the batch on which faults are made that checks of spectra have to notice."
     )
 
 
@@ -348,13 +402,20 @@ class CurvatureSection(Section):
         "the cost of products is measured.",
     )
     runs: list[Name] | None = Field(
-        None, min_length=1, description="Runs whose first seed `spectrum` and `directions` follow; all when absent."
+        None,
+        min_length=1,
+        description="Runs that `spectrum` and `directions` follow by their first seed, "
+        "`approximations` by several; all when absent.",
     )
     exact_hessian: ExactHessianSection = Field(ExactHessianSection(), description="Closed form against dense matrix.")
     growth: GrowthSection = Field(GrowthSection(), description="Cost as a network grows.")
     products: ProductsSection = Field(ProductsSection(), description="Error and cost of Hessian-vector products.")
+    full_hessian: FullHessianSection = Field(FullHessianSection(), description="The whole matrix of many images.")
     spectrum: SpectrumSection = Field(SpectrumSection(), description="Eigenvalues along training.")
     directions: DirectionsSection = Field(DirectionsSection(), description="Newton directions along training.")
+    approximations: ApproximationsSection = Field(
+        ApproximationsSection(), description="Approximations of the Hessian against the exact one."
+    )
     sharpness: SharpnessSection = Field(SharpnessSection(), description="Sharpness of the trained networks.")
 
 
@@ -438,10 +499,13 @@ class Configuration(Section):
         "order."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where to train; `auto` takes CUDA when there is any."
+        "auto",
+        description="Where to train and to compute the whole Hessian; `auto` takes CUDA when there is any.",
     )
     threads: int = Field(
-        1, ge=1, description="CPU threads of each training job; the rounding of results depends on it."
+        1,
+        ge=1,
+        description="CPU threads of each training job and of the whole Hessian; the rounding of results depends on it.",
     )
     exclusive: bool = Field(
         False,

@@ -9,14 +9,20 @@ from pydantic import BaseModel, ValidationError
 from secondorder import optim, plotting, problems, tables
 from secondorder.configuration.declared import settings_model
 from secondorder.configuration.explanation import explain, unknown_name
-from secondorder.configuration.models import Configuration, FigureSection, TableSection, condition_problem
+from secondorder.configuration.models import (
+    Configuration,
+    FigureSection,
+    FullHessianSection,
+    TableSection,
+    condition_problem,
+)
 from secondorder.data.datasets import DATASETS
 from secondorder.errors import ConfigurationError
 from secondorder.landscapes.names import OF_LANDSCAPES
 from secondorder.metric import MetricDescription
 from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
 from secondorder.training.specification import RunSpecification
-from secondorder.validation.names import CURVATURE, OF_METHOD, OF_PROBLEM, PROBED
+from secondorder.validation.names import CURVATURE, OF_FULL_HESSIAN, OF_METHOD, OF_PROBLEM, PROBED
 
 READABLE = (*AGGREGATED, *CURVATURE, *OF_LANDSCAPES, *PROBED)
 """Tables that a figure or a table can read."""
@@ -78,7 +84,9 @@ def metric_of(configuration: Configuration, problem: str) -> MetricDescription:
 def datasets_of(configuration: Configuration) -> list[str]:
     """Return the datasets that the tier needs."""
     of_problems = {dataset_of(configuration, problem) for problem in configuration.problems}
-    of_curvature = {configuration.curvature.dataset} if reads_of(configuration) & set(OF_METHOD) else set()
+    section = configuration.curvature
+    read = reads_of(configuration) & set(OF_METHOD)
+    of_curvature = {section.full_hessian.dataset if table in OF_FULL_HESSIAN else section.dataset for table in read}
     return sorted(of_problems | of_curvature)
 
 
@@ -110,7 +118,7 @@ def problems_with(configuration: Configuration, table: str) -> list[str]:
     """Return the problems that there is a table of: all of them, but for three kinds of tables.
 
     Those of one optimizer need a run of it that belongs to no study. Those of the curvature stage need snapshots and
-    that the problem asks for them, and ``spectrum`` and ``directions`` a run to follow. Where no analytic functions are
+    that the problem asks for them, and all but ``sharpness`` a run to follow. Where no analytic functions are
     configured, there are no tables of paths on them.
     """
     if table in OF_LANDSCAPES and not configuration.landscapes.functions:
@@ -130,7 +138,7 @@ def problems_with(configuration: Configuration, table: str) -> list[str]:
         problem
         for problem, section in configuration.problems.items()
         if configuration.snapshots
-        and table in section.curvature
+        and OF_PROBLEM[table] in section.curvature
         and (table == "sharpness" or followed_runs(configuration, problem))
     ]
 
@@ -257,6 +265,22 @@ def _check_curvature(configuration: Configuration) -> None:
                 f"curvature.{key}: given {max(given)}; {section.dataset} has {images} training images; give smaller "
                 "batches"
             )
+    _check_full_hessian(section.full_hessian)
+
+
+def _check_full_hessian(section: FullHessianSection) -> None:
+    definition = DATASETS[section.dataset]
+    images = definition.train_size + definition.validation_size
+    if section.images > images:
+        raise ConfigurationError(
+            f"curvature.full_hessian.images: given {section.images}; {section.dataset} has {images} images outside "
+            "the test split; give fewer"
+        )
+    if section.batch_size > section.images:
+        raise ConfigurationError(
+            f"curvature.full_hessian.batch_size: given {section.batch_size}; there are {section.images} images; give a "
+            "smaller batch"
+        )
 
 
 def _check_renderings(

@@ -23,6 +23,7 @@ class Table:
         labels: Names to show of the runs in the column ``optimizer``.
         ranges: Columns x that are shown as "x (x_min–x_max)", the three columns in one.
         significant: Significant digits in Markdown and LaTeX, by column, of numbers that span many magnitudes.
+        unshown: Columns of the CSV alone, where all of them were too many to read.
     """
 
     rows: pd.DataFrame
@@ -31,11 +32,12 @@ class Table:
     labels: Mapping[str, str] = field(default_factory=dict)
     ranges: Sequence[str] = ()
     significant: Mapping[str, int] = field(default_factory=dict)
+    unshown: Sequence[str] = ()
 
     def shown(self) -> pd.DataFrame:
         """Return the rows as text for readers: rounded, ∞ for infinite, a dash for what does not exist."""
-        shown = self.rows.copy()
-        for column in self.rows:
+        shown = self.rows.drop(columns=list(self.unshown))
+        for column in shown:
             name = str(column).removesuffix("_min").removesuffix("_max")
             digits, significant = self.decimals.get(name), self.significant.get(name)
             shown[column] = [_text(value, digits, significant) for value in self.rows[column]]
@@ -98,6 +100,9 @@ def _is_name(column: object) -> bool:
         "hessian",
         "dtype",
         "product",
+        "method",
+        "control",
+        "check",
     }
 
 

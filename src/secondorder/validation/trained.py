@@ -94,10 +94,11 @@ def collect_trained(
     ]
 
 
-def first_seed_networks(runs: Iterable[TrainedRun]) -> Iterator[TrainedNetwork]:
-    """Yield the networks of each run's first seed, run after run."""
+def networks_of(runs: Iterable[TrainedRun], seeds: int = 1) -> Iterator[TrainedNetwork]:
+    """Yield the networks of each run's first seeds, run after run."""
     for run in runs:
-        yield from run.networks(run.specification.seeds[0])
+        for seed in run.specification.seeds[:seeds]:
+            yield from run.networks(seed)
 
 
 @dataclass(frozen=True)
