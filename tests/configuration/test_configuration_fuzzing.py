@@ -33,6 +33,7 @@ EVERY_KEY = merge(
         "threads": 1,
         "exclusive": True,
         "log_every": 10,
+        "training_samples": 100,
         "data": {"folder": "somewhere", "allow_unverified": True},
         "statistics": {"confidence": 0.9, "resamples": 999, "reference": "sgd"},
         "curvature": {

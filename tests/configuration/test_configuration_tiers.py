@@ -102,6 +102,7 @@ def test_what_is_not_given_resolves_to_defaults():
         "unit_batch_size": 32,
         "budget_epochs": 4.0,
         "schedule": {"kind": "constant", "milestones": [0.5, 0.75], "gamma": 0.1},
+        "training_samples": 1000,
         "evaluate_test": True,
         "seeds": [0, 1],
         "threads": 1,

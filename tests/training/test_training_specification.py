@@ -96,6 +96,7 @@ def test_what_is_not_said_has_its_default():
         "problem_settings": {},
         "optimizer_settings": {},
         "schedule": {"kind": "constant"},
+        "training_samples": 10_000,
         "evaluate_test": True,
         "threads": 1,
         "device": "auto",

@@ -518,6 +518,12 @@ class Configuration(Section):
         ge=1,
         description="Steps between two readings of losses and clock from the device; every step's loss is kept.",
     )
+    training_samples: int = Field(
+        10_000,
+        ge=1,
+        description="Training images, evenly spaced, of which each evaluation takes the training loss; all where there "
+        "are fewer.",
+    )
     snapshots: list[Annotated[float, Field(ge=0, le=1)]] = Field(
         [],
         description="Shares of the budget, ascending, at which each seed's weights are kept so that their curvature "

@@ -179,6 +179,7 @@ def _specification(configuration: Configuration, problem: str, run: str) -> RunS
         unit_batch_size=section.batch_size,
         budget_epochs=section.budget_epochs,
         schedule=schedule.model_dump(),
+        training_samples=configuration.training_samples,
         seeds=tuple(configuration.seed_list),
         threads=configuration.threads,
         device=configuration.device,

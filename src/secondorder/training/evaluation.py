@@ -7,7 +7,6 @@ from secondorder.problems.problem import Problem
 from secondorder.training.batches import DeviceSplit, evenly_spaced
 
 _BATCH_SIZE = 1000
-TRAINING_SAMPLES = 10_000
 
 
 @torch.no_grad()

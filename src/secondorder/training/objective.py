@@ -44,7 +44,8 @@ class Objective:
         self.inputs = inputs
         self.targets = targets
         self.penalty = penalty
-        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._all_parameters = list(model.parameters())
+        self.parameters = [parameter for parameter in self._all_parameters if parameter.requires_grad]
         self.work = work
         self._random_state: dict[str, torch.Tensor] | None = None
 
@@ -58,7 +59,7 @@ class Objective:
         """Return f(θ), detached, and leave ∇f(θ) in the parameters' ``grad``; costs one gradient."""
         self.work.count_gradient(len(self.inputs))
         # Of frozen parameters too: an optimizer that was built over them would follow an old gradient.
-        for parameter in self.model.parameters():
+        for parameter in self._all_parameters:
             parameter.grad = None
         with torch.enable_grad(), self.same_function():
             value = self._evaluate()

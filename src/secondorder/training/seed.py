@@ -18,7 +18,7 @@ from secondorder.training.batches import BatchOrder, DeviceSplit
 from secondorder.training.checkpoint import load_checkpoint, save_checkpoint
 from secondorder.training.decay import decay_weights
 from secondorder.training.device import peak_memory_bytes, reset_peak_memory, synchronise
-from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
+from secondorder.training.evaluation import evaluate
 from secondorder.training.objective import Objective
 from secondorder.training.randomness import get_random_state, set_random_state, stream_seed
 from secondorder.training.recorder import Moment, Recorder
@@ -104,6 +104,7 @@ class SeedTraining:
         self._splits = splits
         self._device = device
         self._log_every = specification.log_every
+        self._training_samples = specification.training_samples
         self._evaluate_test = specification.evaluate_test
         self._epoch_work = len(splits.training) // specification.unit_batch_size
         self._budget_epochs = specification.budget_epochs
@@ -224,7 +225,9 @@ class SeedTraining:
 
     def _evaluate(self, measured: dict[str, float], report: Report) -> None:
         metric = self._problem.metric
-        training_loss, training_metric = evaluate(self._model, self._problem, self._splits.training, TRAINING_SAMPLES)
+        training_loss, training_metric = evaluate(
+            self._model, self._problem, self._splits.training, self._training_samples
+        )
         validation_loss, validation_metric = evaluate(self._model, self._problem, self._splits.validation)
         moment = self._moment()
         self._metrics.add(

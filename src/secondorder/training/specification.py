@@ -33,6 +33,8 @@ class RunSpecification:
         budget_epochs: Budget, as the number of epochs that it pays for at one gradient per sample.
         schedule: Fields of :class:`~secondorder.training.schedules.Schedule`.
         seeds: Seeds to train, one after the other.
+        training_samples: Training images, evenly spaced, of which each evaluation takes the training loss; all where
+            there are fewer.
         evaluate_test: Whether the test images are looked at, once, at the end; trials of a search do not see them.
         threads: CPU threads.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -52,6 +54,7 @@ class RunSpecification:
     problem_settings: Mapping[str, Any] = field(default_factory=dict)
     optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=lambda: {"kind": "constant"})
+    training_samples: int = 10_000
     evaluate_test: bool = True
     threads: int = 1
     device: str = "auto"

@@ -15,7 +15,7 @@ from secondorder.curvature.products import double_backward
 from secondorder.curvature.trace_estimate import hutchinson_trace
 from secondorder.problems.problem import Loss
 from secondorder.training.batches import evenly_spaced
-from secondorder.training.evaluation import TRAINING_SAMPLES, evaluate
+from secondorder.training.evaluation import evaluate
 from secondorder.training.seed import Splits
 from secondorder.validation.eigensolvers import Product, largest_pairs
 from secondorder.validation.trained import TrainedNetwork, TrainedRun
@@ -23,6 +23,8 @@ from secondorder.validation.trained import TrainedNetwork, TrainedRun
 _CHUNK = 100
 _KRYLOV_VECTORS = 10
 _GENERATOR_SEED = 0
+# Of which the loss and the metric in training are taken.
+_TRAINING_SAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def sharpness_of(network: TrainedNetwork, splits: Splits, effort: Effort) -> dic
         trace = exact_trace(network.model, network.loss, inputs, targets)
     else:
         trace = estimated_trace(product, count, effort.probes)
-    training_loss, training_metric = evaluate(network.model, problem, splits.training, TRAINING_SAMPLES)
+    training_loss, training_metric = evaluate(network.model, problem, splits.training, _TRAINING_SAMPLES)
     validation_loss, validation_metric = evaluate(network.model, problem, splits.validation)
     return {
         **asdict(largest),
