@@ -1,17 +1,14 @@
 """All eigenpairs of a Hessian that is there as a matrix, and what shows that they are right."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from secondorder.curvature.eigenpair_certificate import certify as certify_pairs
-from secondorder.curvature.hessian_vector_products import HessianVectorProducts
 from secondorder.problems.problem import Loss
-from secondorder.validation.accumulated_hessian import IMAGES_AT_ONCE
-from secondorder.validation.sharpness import exact_trace
+from secondorder.validation.sharpness import exact_trace, hessian_product
 
 TOLERANCE = 1e-11
 """Largest error of a certificate that passes. Rounding leaves more of it the larger the matrix."""
@@ -97,7 +94,7 @@ def certify(
     places = range(len(pairs.eigenvalues))
     ends = sorted({*places[:CERTIFIED_PAIRS], *places[-CERTIFIED_PAIRS:]})
     values, vectors = pairs.eigenvalues[ends], pairs.eigenvectors[:, ends]
-    of_ends = certify_pairs(values, vectors, _product(model, loss, inputs, targets), TOLERANCE)
+    of_ends = certify_pairs(values, vectors, hessian_product(model, loss, inputs, targets), TOLERANCE)
     residuals = torch.full_like(pairs.eigenvalues, torch.nan)
     residuals[ends] = of_ends.residuals
     trace = exact_trace(model, loss, inputs, targets).trace
@@ -109,19 +106,3 @@ def certify(
         norm_error=abs(float(pairs.eigenvalues.square().sum()) / pairs.squared_norm - 1),
     )
     return certificate, residuals
-
-
-def _product(
-    model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return v ↦ H v over all images, by double backward."""
-    parts = zip(torch.split(inputs, IMAGES_AT_ONCE), torch.split(targets, IMAGES_AT_ONCE), strict=True)
-    products = [
-        (len(part) / len(inputs), HessianVectorProducts(model, loss, part, wanted, "double_backward"))
-        for part, wanted in parts
-    ]
-
-    def product(vector: torch.Tensor) -> torch.Tensor:
-        return torch.stack([share * product(vector) for share, product in products]).sum(0)
-
-    return product
