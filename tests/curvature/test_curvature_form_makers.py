@@ -6,7 +6,7 @@ from curvature_cases import flat, problem, relative_error
 from torch import nn
 
 from secondorder.curvature.forms.block_diagonal import BlockDiagonalForm
-from secondorder.curvature.forms.exact import exact_form, gauss_newton_form, layer_blocks_form, subsampled_form
+from secondorder.curvature.forms.exact import exact_form, layer_blocks_form, subsampled_form
 from secondorder.curvature.forms.fisher import fisher_form
 from secondorder.curvature.forms.kronecker_factored import ekfac_form, kfac_form
 from secondorder.curvature.forms.limited_memory import gradient_descent_pairs, limited_memory_form
@@ -47,13 +47,6 @@ def test_the_exact_form_is_the_dense_hessian(case):
     spectrum = form.spectrum()
     found = spectrum.values.repeat_interleave(spectrum.counts)
     assert relative_error(found, torch.linalg.eigvalsh(case.hessian)) < 1e-12
-
-
-@EVERY
-def test_the_gauss_newton_form_is_the_dense_matrix_and_has_no_more_pairs_than_its_rank(case):
-    form = gauss_newton_form(*case.arguments)
-    assert_is(form, case.gauss_newton)
-    assert len(form.values) <= torch.linalg.matrix_rank(case.gauss_newton)
 
 
 @EVERY

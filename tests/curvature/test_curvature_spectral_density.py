@@ -9,7 +9,7 @@ import scipy.linalg
 import scipy.stats
 import torch
 
-from secondorder.curvature.spectral_density import SpectralDensity, lanczos_quadrature, smoothed
+from secondorder.curvature.spectral_density import SpectralDensity, lanczos_quadrature
 from secondorder.curvature.trace_estimate import hutchinson_trace
 from secondorder.errors import InputError
 
@@ -113,30 +113,6 @@ def test_the_length_of_a_start_does_not_matter():
 def test_bad_input_is_refused(starts, steps, message):
     with pytest.raises(InputError, match=message):
         density_of(symmetric(30), starts, steps)
-
-
-# A picture of it
-
-
-def test_a_smoothed_node_is_a_normal_density():
-    density = SpectralDensity(torch.tensor([1.0]).double(), torch.ones(1).double())
-    grid = torch.linspace(-1, 3, 9, dtype=torch.float64)
-    expected = scipy.stats.norm.pdf(grid.numpy(), 1, 0.3)
-    np.testing.assert_allclose(smoothed(density, grid, 0.3).numpy(), expected, rtol=1e-13)
-
-
-def test_a_smoothed_density_integrates_to_its_mass():
-    density = density_of(symmetric(30), normal(2, 30), 5)
-    grid = torch.linspace(-5, 5, 4001, dtype=torch.float64)
-    integral = scipy.integrate.trapezoid(smoothed(density, grid, 0.05).numpy(), grid.numpy())
-    assert integral == pytest.approx(density.mass, rel=1e-12)
-
-
-@pytest.mark.parametrize("width", [0.0, -1.0, math.nan])
-def test_a_width_that_is_none_is_refused(width):
-    density = SpectralDensity(torch.zeros(1).double(), torch.ones(1).double())
-    with pytest.raises(InputError, match="width is"):
-        smoothed(density, torch.zeros(1).double(), width)
 
 
 # The trace

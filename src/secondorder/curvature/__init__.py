@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from secondorder.curvature.adjustments import ADJUSTMENTS
-    from secondorder.curvature.exact_hessian import Certificate, ExactHessian, PerSampleHessians
+    from secondorder.curvature.eigenpair_certificate import PairCertificate
+    from secondorder.curvature.exact_hessian import ExactHessian, PerSampleHessians
     from secondorder.curvature.gauss_newton_products import GaussNewtonProducts
     from secondorder.curvature.hessian_vector_products import METHODS, HessianVectorProducts, hessian_vector_product
 
 __all__ = [
     "ADJUSTMENTS",
     "METHODS",
-    "Certificate",
     "ExactHessian",
     "GaussNewtonProducts",
     "HessianVectorProducts",
+    "PairCertificate",
     "PerSampleHessians",
     "hessian_vector_product",
 ]
@@ -23,10 +24,10 @@ __all__ = [
 _MODULES = {
     "ADJUSTMENTS": "adjustments",
     "METHODS": "hessian_vector_products",
-    "Certificate": "exact_hessian",
     "ExactHessian": "exact_hessian",
     "GaussNewtonProducts": "gauss_newton_products",
     "HessianVectorProducts": "hessian_vector_products",
+    "PairCertificate": "eigenpair_certificate",
     "PerSampleHessians": "exact_hessian",
     "hessian_vector_product": "hessian_vector_products",
 }

@@ -33,10 +33,15 @@ class PairCertificate:
     tolerance: float
 
     @property
+    def relative_residuals(self) -> dict[float, float]:
+        """Each λ's residual over the largest |λ|; the residual itself where all λ are 0."""
+        residuals = self.residuals / (float(self.values.abs().max()) or 1.0)
+        return dict(zip(self.values.tolist(), residuals.tolist(), strict=True))
+
+    @property
     def relative(self) -> float:
         """The largest residual over the largest |λ|; the residual itself where all λ are 0."""
-        largest, residual = float(self.values.abs().max()), float(self.residuals.max())
-        return residual / largest if largest else residual
+        return float(self.residuals.max()) / (float(self.values.abs().max()) or 1.0)
 
     @property
     def passed(self) -> bool:

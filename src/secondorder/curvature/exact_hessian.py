@@ -5,7 +5,6 @@ Derived in docs/methods.md, section 1 (a reading of Mehouachi & Kasmi 2021, whos
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -22,6 +21,7 @@ from secondorder.curvature.activation_hessian import (
 )
 from secondorder.curvature.adjustments import AdjustmentName, divide, divisor
 from secondorder.curvature.coordinates import LayerCoordinates, curvature_in_coordinates
+from secondorder.curvature.eigenpair_certificate import PairCertificate, certify
 from secondorder.curvature.gauss_newton_products import gauss_newton_product
 from secondorder.curvature.layers import Network, SameFunction, take_apart
 from secondorder.curvature.parameter_vectors import assembled, direct_part, layer_matrix
@@ -419,8 +419,12 @@ class ExactHessian(ClosedFormHessians):
             return -self._vectors_of(step[None])[0]
         return -(self._vectors_of((step - coordinates / outside)[None])[0] + gradient / outside)
 
-    def certificate(self, k: int = 10) -> "Certificate":
-        """Return the residuals ‖H v − λ v‖ of the k largest eigenpairs, with products that do not use the closed form.
+    def certificate(self, k: int = 10, tolerance: float = 1e-12) -> PairCertificate:
+        """Return the certificate of the k largest eigenpairs, by products that do not use the closed form.
+
+        Args:
+            k: How many pairs, the largest in magnitude first; all where there are fewer.
+            tolerance: What the certificate passes with; see :class:`PairCertificate`.
 
         Raises:
             CapabilityError: The coupling is layerwise, of which there is no independent product.
@@ -432,13 +436,7 @@ class ExactHessian(ClosedFormHessians):
         # Of the same decomposition: another one may order λ and −λ otherwise.
         values = self._spectrum[0][0]
         chosen = values[values.abs().argsort(descending=True)[:k]]
-        residuals = torch.stack(
-            [
-                (self._independent_product(vector) - value * vector).norm()
-                for value, vector in zip(chosen, vectors.T.contiguous(), strict=True)
-            ]
-        )
-        return Certificate(chosen, residuals)
+        return certify(chosen, vectors, self._independent_product, tolerance)
 
     def _checked_vector(self, vector: torch.Tensor) -> torch.Tensor:
         if vector.shape != (self.parameter_count,):
@@ -451,25 +449,6 @@ class ExactHessian(ClosedFormHessians):
                 f"the vector is of {vector.dtype} on {vector.device} and the Hessian of {like.dtype} on {like.device}"
             )
         return vector
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Proof of eigenvalues by products that do not use the closed form.
-
-    Attributes:
-        eigenvalues: The k eigenvalues largest in magnitude, the largest first, shape [k].
-        residuals: ‖H v − λ v‖ of each, shape [k]: a true eigenvalue lies within this distance.
-    """
-
-    eigenvalues: torch.Tensor
-    residuals: torch.Tensor
-
-    @property
-    def relative(self) -> float:
-        """The largest residual over the largest eigenvalue; 0 for a Hessian of zeros."""
-        largest, residual = float(self.eigenvalues.abs().max()), float(self.residuals.max())
-        return residual / largest if largest else residual
 
 
 class PerSampleHessians(ClosedFormHessians):

@@ -9,7 +9,6 @@ directions have no preference the mean weight of each eigenvalue is 1/P, so the 
 Source: Ubaru, Chen & Saad 2017; for networks Ghorbani, Krishnan & Xiao 2019.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,24 +64,6 @@ def lanczos_quadrature(
     weights = torch.cat([weights for _, weights in quadratures]) / len(starts)
     order = nodes.argsort()
     return SpectralDensity(nodes[order], weights[order])
-
-
-def smoothed(density: SpectralDensity, grid: torch.Tensor, width: float) -> torch.Tensor:
-    """Return Σ_j w_j N(λ; θ_j, width²) at each λ of a grid, for pictures: it integrates to the density's mass.
-
-    Args:
-        density: The measure.
-        grid: λ, shape [g].
-        width: Standard deviation of the normal distribution that stands for each node.
-
-    Raises:
-        InputError: The width is not above 0.
-    """
-    if not width > 0:
-        raise InputError(f"width is {width}; a normal distribution needs one above 0")
-    distances = (grid[:, None] - density.nodes.to(grid)) / width
-    kernel = torch.exp(-distances.square() / 2) / (width * math.sqrt(2 * math.pi))
-    return kernel @ density.weights.to(grid)
 
 
 def _gauss(tridiagonal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""The exact Hessian and Gauss-Newton matrix of a batch, and exact parts of the Hessian, by their eigenpairs.
+"""The exact Hessian of a batch, and exact parts of it, by their eigenpairs.
 
 All are of the loss at the model's current parameters, by :class:`~secondorder.curvature.exact_hessian.ExactHessian`,
 whose errors they raise.
@@ -27,18 +27,6 @@ def exact_form(model: nn.Module, loss: LossFunction, inputs: torch.Tensor, targe
         targets: Targets, batch first.
     """
     return _low_rank(ExactHessian(model, loss, inputs, targets))
-
-
-def gauss_newton_form(model: nn.Module, loss: LossFunction, inputs: torch.Tensor, targets: torch.Tensor) -> LowRankForm:
-    """Return the generalized Gauss-Newton matrix G = Jᵀ (∇²_z L) J of a batch, J = ∂z/∂θ.
-
-    Args:
-        model: The network.
-        loss: Maps outputs and targets to a 0-dimensional tensor.
-        inputs: Inputs, batch first.
-        targets: Targets, batch first.
-    """
-    return _low_rank(ExactHessian(model, loss, inputs, targets, curvature="ggn"))
 
 
 def layer_blocks_form(
