@@ -12,13 +12,12 @@ from torch import nn
 from torch.nn import functional
 
 from secondorder.training.seed import Splits
+from secondorder.validation.accumulated_products import accumulated_product
 from secondorder.validation.dense import dense_hessian
 from secondorder.validation.networks import initialised, perceptron, small_images
 from secondorder.validation.sharpness import (
     Effort,
     estimated_trace,
-    exact_trace,
-    hessian_product,
     is_dense,
     largest_eigenvalue,
     measure_sharpness,
@@ -35,16 +34,9 @@ def case(dataset):
     return model, images, labels, dense_hessian(model, functional.cross_entropy, images, labels)
 
 
-def test_product_is_that_of_the_mean_over_all_images(case):
-    model, images, labels, truth = case
-    vector = torch.from_numpy(np.random.default_rng(1).standard_normal(len(truth.matrix)))
-    product = hessian_product(model, functional.cross_entropy, images, labels)
-    torch.testing.assert_close(product(vector), truth.matrix @ vector, rtol=0, atol=1e-12)
-
-
 def test_largest_eigenvalue_is_the_dense_one(case):
     model, images, labels, truth = case
-    product = hessian_product(model, functional.cross_entropy, images, labels)
+    product = accumulated_product(model, functional.cross_entropy, images, labels)
     found = largest_eigenvalue(product, len(truth.matrix), tolerance=1e-8, products=1000)
     assert found.converged
     assert found.largest_eigenvalue == pytest.approx(float(truth.eigenvalues[-1]), rel=1e-8)
@@ -76,13 +68,6 @@ def test_products_that_are_no_numbers_do_not_converge():
     found = largest_eigenvalue(lambda vector: torch.nan * vector, 50, tolerance=1e-4, products=100)
     assert not found.converged
     assert math.isnan(found.largest_eigenvalue)
-
-
-def test_exact_trace_is_the_dense_one(case):
-    model, images, labels, truth = case
-    found = exact_trace(model, functional.cross_entropy, images, labels)
-    assert found.trace == pytest.approx(float(truth.matrix.trace()), rel=1e-10)
-    assert (found.trace_method, found.trace_standard_error) == ("exact", 0)
 
 
 def test_estimated_trace_is_near_the_dense_one_by_its_standard_error(case):

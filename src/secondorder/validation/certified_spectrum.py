@@ -8,7 +8,7 @@ from torch import nn
 
 from secondorder.curvature.eigenpair_certificate import certify as certify_pairs
 from secondorder.problems.problem import Loss
-from secondorder.validation.sharpness import exact_trace, hessian_product
+from secondorder.validation.accumulated_products import accumulated_product, accumulated_trace
 
 TOLERANCE = 1e-11
 """Largest error of a certificate that passes. Rounding leaves more of it the larger the matrix."""
@@ -94,10 +94,10 @@ def certify(
     places = range(len(pairs.eigenvalues))
     ends = sorted({*places[:CERTIFIED_PAIRS], *places[-CERTIFIED_PAIRS:]})
     values, vectors = pairs.eigenvalues[ends], pairs.eigenvectors[:, ends]
-    of_ends = certify_pairs(values, vectors, hessian_product(model, loss, inputs, targets), TOLERANCE)
+    of_ends = certify_pairs(values, vectors, accumulated_product(model, loss, inputs, targets), TOLERANCE)
     residuals = torch.full_like(pairs.eigenvalues, torch.nan)
     residuals[ends] = of_ends.residuals
-    trace = exact_trace(model, loss, inputs, targets).trace
+    trace = accumulated_trace(model, loss, inputs, targets)
     certificate = Certificate(
         relative_residual=float(of_ends.residuals.max()) / pairs.scale,
         orthogonality=of_ends.orthogonality,

@@ -10,17 +10,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from secondorder.curvature.exact_hessian import ExactHessian
-from secondorder.curvature.products import double_backward
 from secondorder.curvature.trace_estimate import hutchinson_trace
-from secondorder.problems.problem import Loss
 from secondorder.training.batches import evenly_spaced
 from secondorder.training.evaluation import evaluate
 from secondorder.training.seed import Splits
+from secondorder.validation.accumulated_products import accumulated_product, accumulated_trace
 from secondorder.validation.eigensolvers import Product, largest_pairs
 from secondorder.validation.trained import TrainedNetwork, TrainedRun
 
-_CHUNK = 100
 _KRYLOV_VECTORS = 10
 _GENERATOR_SEED = 0
 # Of which the loss and the metric in training are taken.
@@ -121,10 +118,10 @@ def sharpness_of(network: TrainedNetwork, splits: Splits, effort: Effort) -> dic
     problem = network.problem
     inputs, targets = splits.training.examples(*splits.training.subset(chosen), reconstruct=problem.reconstructs)
     count = sum(parameter.numel() for parameter in network.model.parameters())
-    product = hessian_product(network.model, network.loss, inputs, targets)
+    product = accumulated_product(network.model, network.loss, inputs, targets)
     largest = largest_eigenvalue(product, count, effort.tolerance, effort.products)
     if is_dense(network.model):
-        trace = exact_trace(network.model, network.loss, inputs, targets)
+        trace = Trace(accumulated_trace(network.model, network.loss, inputs, targets), "exact", 0.0)
     else:
         trace = estimated_trace(product, count, effort.probes)
     training_loss, training_metric = evaluate(network.model, problem, splits.training, _TRAINING_SAMPLES)
@@ -139,32 +136,6 @@ def sharpness_of(network: TrainedNetwork, splits: Splits, effort: Effort) -> dic
         "validation_metric": validation_metric,
         "metric_gap": problem.metric.gap(training_metric, validation_metric),
     }
-
-
-def hessian_product(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor) -> Product:
-    """Return v ↦ Hv of float64 vectors, H the Hessian of the mean loss over the samples, in the model's precision.
-
-    Args:
-        model: The network.
-        loss: Mean over a batch.
-        inputs: Inputs, batch first; they pass through in parts, which bounds the memory.
-        targets: Targets, batch first.
-    """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    parts = list(zip(torch.split(inputs, _CHUNK), torch.split(targets, _CHUNK), strict=True))
-
-    def product(vector: torch.Tensor) -> torch.Tensor:
-        direction = vector.to(inputs.dtype)
-        total = torch.zeros_like(vector)
-        for part, wanted in parts:
-
-            def value(part: torch.Tensor = part, wanted: torch.Tensor = wanted) -> torch.Tensor:
-                return loss(model(part), wanted)
-
-            total += len(part) * double_backward(value, parameters, direction)
-        return total / len(inputs)
-
-    return product
 
 
 def largest_eigenvalue(product: Product, size: int, tolerance: float, products: int) -> LargestEigenvalue:
@@ -188,14 +159,6 @@ def largest_eigenvalue(product: Product, size: int, tolerance: float, products: 
 def is_dense(model: nn.Module) -> bool:
     """Return whether all parameters belong to dense layers, for which the closed form's trace is cheap."""
     return all(isinstance(module, nn.Linear) for module in model.modules() if list(module.parameters(recurse=False)))
-
-
-def exact_trace(model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor) -> Trace:
-    """Return the trace from the closed form, the mean over parts of the samples."""
-    total = 0.0
-    for part, wanted in zip(torch.split(inputs, _CHUNK), torch.split(targets, _CHUNK), strict=True):
-        total += len(part) * float(ExactHessian(model, loss, part, wanted).trace())
-    return Trace(total / len(inputs), "exact", 0.0)
 
 
 def estimated_trace(product: Product, size: int, probes: int) -> Trace:
