@@ -325,8 +325,9 @@ def test_two_networks_have_no_correlation(draw):
 
 def test_eigenvalues_of_the_greatest_effort_at_the_end_are_over_the_exact_ones(draw):
     iterative, structured = draw("approximate_eigenvalues", on_paper=True).axes
-    lanczos, _, _ = (line for line in iterative.lines if line.get_marker() != "None")
-    assert lanczos.get_label() == "Lanczos, 20 products"
+    lanczos, *certified = (line for line in iterative.lines if line.get_marker() != "None")
+    assert lanczos.get_markerfacecolor() == "none"
+    assert [line.get_markerfacecolor() == line.get_color() for line in certified] == [True, True]
     assert list(lanczos.get_xdata()) == [10, -1, 10, -1]
     assert list(lanczos.get_ydata()) == pytest.approx([9.8, -0.98, 9.6, -0.96])
     kfac, _ = (line for line in structured.lines if line.get_marker() != "None")
@@ -338,9 +339,10 @@ def test_errors_are_over_costs_and_what_is_beyond_is_at_the_edges(draw):
     styles = approximation_kinds.method_styles(everything()["approximations"])
     shown = {"exact", "Lanczos", "ARPACK, R-operator", "L-BFGS"}
     assert set(legend_texts(figure)) == shown
-    gradients, seconds = (row[0] for row in grid(figure, 2, 4))
-    for panel, scale in ((gradients, 1), (seconds, 100)):
-        (curve,) = [line for line in panel.lines if len(line.get_xdata()) == 2]
+    gradients, seconds, mebibytes = (row[0] for row in grid(figure, 3, 4))
+    for panel, scale in ((gradients, 1), (seconds, 100), (mebibytes, 1)):
+        baseline, curve = [line for line in panel.lines if len(line.get_xdata()) == 2]
+        assert list(baseline.get_ydata()) == [1, 1]
         assert list(curve.get_xdata()) == pytest.approx([5 / scale, 20 / scale])
         assert list(curve.get_ydata()) == pytest.approx([0.3, 0.03])
         assert [y for _, y in points(panel, styles["exact"].color)] == [1e-3, 1e-3]
@@ -363,12 +365,12 @@ def test_methods_with_a_direction_are_rows_and_shares_are_markers(draw):
     figure = draw("newton_direction")
     (panel,) = figure.axes
     labels = [label.get_text() for label in panel.get_yticklabels()]
-    assert labels[:2] == ["Lanczos, 5 products", "Lanczos, 20 products"]
+    assert labels[:3] == ["no curvature", "Lanczos, 5 products", "Lanczos, 20 products"]
     assert "Hutchinson trace, 2 probes" not in labels
     assert "exact" not in labels
     assert legend_texts(figure) == ["0% of the budget", "100% of the budget"]
     at_end = run_styles(["0%", "100%"])["100%"].color
-    assert [x for x, _ in points(panel, at_end)][:2] == pytest.approx([0.7, 0.97])
+    assert [x for x, _ in points(panel, at_end)][:3] == pytest.approx([0, 0.7, 0.97])
 
 
 def test_densities_are_shares_of_all_eigenvalues_by_sign(draw):

@@ -9,9 +9,10 @@ import pytest
 from secondorder.statistics.approximations import summarise_approximations, with_labels
 
 
-def row(value, method="Lanczos", effort=10.0, problem="mnist_mlp", *, converged=True):
+def row(value, method="Lanczos", effort=10.0, problem="mnist_mlp", *, seed=None, converged=True, certified=False):
     key = {"problem": problem, "method": method, "kind": "iterative", "effort": effort, "unit": "products"}
-    return {**key, "converged": converged, "error": value, "other": 2 * value}
+    seed = value if seed is None else seed
+    return {**key, "seed": seed, "converged": converged, "certified": certified, "error": value, "other": 2 * value}
 
 
 def summary(*rows, measures=("error",)):
@@ -19,10 +20,21 @@ def summary(*rows, measures=("error",)):
 
 
 def test_mean_lies_in_its_interval_and_hessians_are_counted():
-    (found,) = summary(row(1.0), row(2.0, converged=False), row(6.0))
+    (found,) = summary(row(1.0, certified=True), row(2.0, converged=False), row(6.0))
     assert found["error"] == 3
     assert 1 <= found["error_low"] < 3 < found["error_high"] <= 6
-    assert (found["hessians"], found["converged"]) == (3, 2)
+    assert (found["hessians"], found["converged"], found["certified"]) == (3, 2, 1)
+
+
+def test_a_seed_counts_once_however_many_hessians_it_has():
+    (found,) = summary(row(1.0, seed=0), row(2.0, seed=0), row(3.0, seed=0), row(6.0, seed=1))
+    assert found["error"] == 4
+    assert (found["error_low"], found["error_high"]) == (2, 6)
+
+
+def test_mean_over_other_hessians_than_the_next_method_has_is_none():
+    (found,) = summary(row(1.0, seed=0), row(math.nan, seed=0), row(6.0, seed=1))
+    assert math.isnan(found["error"])
 
 
 def test_methods_efforts_and_problems_stay_apart_in_their_order():
@@ -47,7 +59,7 @@ def test_every_measure_has_its_own_interval():
     assert found["other_low"] == pytest.approx(2 * found["error_low"])
 
 
-def test_one_hessian_has_no_interval():
+def test_one_seed_has_no_interval():
     (found,) = summary(row(1.0))
     assert found["error"] == 1
     assert math.isnan(found["error_low"])
@@ -56,7 +68,7 @@ def test_one_hessian_has_no_interval():
 
 @pytest.mark.filterwarnings("error")
 def test_what_a_method_does_not_give_is_nan():
-    (found,) = summary(row(math.nan), row(math.nan))
+    (found,) = summary(row(math.nan, seed=0), row(math.nan, seed=1))
     assert np.isnan([found["error"], found["error_low"], found["error_high"]]).all()
 
 
@@ -65,6 +77,7 @@ def test_what_a_method_does_not_give_is_nan():
     [
         pytest.param(10.0, "Lanczos, 10 products", id="whole effort"),
         pytest.param(0.25, "Lanczos, 0.25 products", id="share"),
+        pytest.param(1.0, "Lanczos, 1 product", id="one"),
         pytest.param(math.nan, "Lanczos", id="no effort"),
     ],
 )

@@ -119,10 +119,17 @@ def test_measure_that_is_not_known_of_every_hessian_is_a_dash(method):
     assert shown.loc[method, "matrix_error"] == "–"
 
 
-def test_intervals_of_approximations_are_in_the_csv_alone():
+def test_intervals_of_eigenvalues_and_directions_are_shown_and_the_others_in_the_csv():
     table = build("approximations")
+    assert table.shown().set_index("method").loc["Lanczos, 5 products", "largest_error"] == "0.30 (0.20–0.40)"
     assert "matrix_error_min" in table.rows
     assert "matrix_error_min" not in table.markdown()
+
+
+def test_costs_of_approximations_are_means_too():
+    rows = build("approximations").rows.set_index("method")
+    costs = rows.loc["Lanczos, 5 products", ["gradient_equivalents", "seconds", "mebibytes", "numbers"]]
+    assert costs.tolist() == [5, 0.05, 5, 50]
 
 
 def test_each_control_stands_beside_its_sound_counterpart():

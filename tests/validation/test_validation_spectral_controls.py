@@ -1,5 +1,7 @@
 """Every fault in a spectrum is caught, its sound counterpart is not, and a control that is missed is an error."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch.nn import functional
@@ -14,12 +16,14 @@ from secondorder.validation.spectral_controls import (
     PAIRS,
     STEPS,
     TOLERANCE,
+    control_spectra,
     lanczos_in_half_precision,
     lanczos_without_reorthogonalization,
     measure_spectral_controls,
     require_caught,
     with_wrong_sign,
 )
+from secondorder.validation.trained import Probe, TrainedNetwork
 
 FAULTS = ["one layer's sign", "half precision", "weights not divided", "not orthogonalised again"]
 
@@ -40,6 +44,32 @@ def table(batch):
 @pytest.fixture(scope="module")
 def truth(batch):
     return dense_hessian(*batch)
+
+
+@pytest.fixture(scope="module")
+def trained(batch):
+    model, loss, images, labels = batch
+
+    class Problem:
+        """A problem of which the loss alone is asked for."""
+
+    Problem.loss = staticmethod(loss)
+    names = {"problem": "tiny", "run": "sgd", "seed": 0, "share": 0.0, "spent": 0.0}
+    return TrainedNetwork(names, model, Problem()), Probe("batch", 0, images, labels)
+
+
+def test_faults_are_told_with_the_first_network(trained, table):
+    network, probe = trained
+    other = dataclasses.replace(network, names={**network.names, "seed": 1})
+    found = control_spectra([network, other], probe)
+    told = {**network.names, "samples": 12}
+    assert found[list(told)].drop_duplicates().to_dict("records") == [told]
+    assert found[list(table)].equals(table)
+
+
+def test_no_network_is_an_error(trained):
+    with pytest.raises(ResultError, match="no run that is followed left a network"):
+        control_spectra([], trained[1])
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -85,7 +85,10 @@ def test_second_call_does_nothing(checked_project: Project) -> None:
 @pytest.mark.parametrize(
     ("edited_file", "expected"),
     [
-        ("validation/sharpness.py", {"measure_sharpness": 1, "measure_full_hessian": 1}),
+        ("validation/sharpness.py", {"measure_sharpness": 1}),
+        ("validation/accumulated_products.py", {"measure_sharpness": 1, "measure_full_hessian": 1}),
+        ("validation/truth.py", {"compare_approximations": 1}),
+        ("validation/spectral_controls.py", {"measure_spectral_controls": 1}),
         ("validation/spectrum.py", {"track_spectrum": 1}),
         ("validation/product_error.py", {"measure_product_error": 1}),
         ("validation/certified_spectrum.py", {"measure_full_hessian": 1}),

@@ -155,7 +155,6 @@ rule compare_approximations:
         timing=table_path("approximations_timing", "{problem}"),
         eigenvalues=table_path("approximate_eigenvalues", "{problem}"),
         densities=table_path("approximate_densities", "{problem}"),
-        controls=table_path("spectral_controls", "{problem}"),
     log:
         f"logs/{TIER}/compare_approximations/{{problem}}.log",
     benchmark:
@@ -164,11 +163,32 @@ rule compare_approximations:
         "../../environment.yml"
     threads: cores_for_timing
     params:
-        settings=CONFIGURATION.curvature.approximations.model_dump(),
+        settings=CONFIGURATION.curvature.approximations.model_dump(exclude={"control_samples"}),
         specifications=followed_specifications,
         code=curvature_code("approximations"),
     script:
         "../scripts/compare_approximations.py"
+
+
+rule measure_spectral_controls:
+    input:
+        runs=followed_run_files,
+        arrays=run_arrays,
+        data=run_data_manifest,
+    output:
+        table=table_path("spectral_controls", "{problem}"),
+    log:
+        f"logs/{TIER}/measure_spectral_controls/{{problem}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_spectral_controls/{{problem}}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        samples=CONFIGURATION.curvature.approximations.control_samples,
+        specifications=followed_specifications,
+        code=curvature_code("spectral_controls"),
+    script:
+        "../scripts/measure_spectral_controls.py"
 
 
 rule measure_sharpness:

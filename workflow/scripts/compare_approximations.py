@@ -7,7 +7,7 @@ from secondorder.job import job
 from secondorder.training.device import make_deterministic
 from secondorder.training.networks import build_problem
 from secondorder.validation.approximation_methods import approximation_methods
-from secondorder.validation.approximations import compare_approximations, control_spectra
+from secondorder.validation.approximations import compare_approximations
 from secondorder.validation.storage import write_frame
 from secondorder.validation.trained import collect_trained, networks_of, probes
 from secondorder.validation.truth import Judgement
@@ -25,9 +25,7 @@ with job(snakemake.log[0]):
         approximation_methods(settings),
         Judgement(settings["pairs"], settings["damping"], settings["products"]),
     )
-    (control,) = probes(dataset, 0, 1, settings["control_samples"], reconstruct=reconstruct)
-    controls = control_spectra(next(networks_of(runs)), control)
     tables = {"measures": found.measures, "timing": found.timing, "eigenvalues": found.eigenvalues}
-    tables |= {"densities": found.densities, "controls": controls}
+    tables["densities"] = found.densities
     for name, table in tables.items():
         write_frame(table, dataset, Path(snakemake.output[name]))

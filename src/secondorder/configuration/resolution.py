@@ -243,19 +243,37 @@ def _check_conditions(configuration: Configuration, problem: str) -> None:
         )
 
 
+def _check_approximations(configuration: Configuration) -> None:
+    section = configuration.curvature.approximations
+    for problem in problems_with(configuration, "approximations"):
+        dataset = dataset_of(configuration, problem)
+        images = DATASETS[dataset].train_size
+        for key, given in (
+            ("batches", section.batches * section.batch_size),
+            ("control_samples", section.control_samples),
+        ):
+            if given > images:
+                raise ConfigurationError(
+                    f"curvature.approximations.{key}: takes {given} images; {dataset} of {problem} has {images} "
+                    "training images; give less"
+                )
+
+
 def _check_curvature(configuration: Configuration) -> None:
     section = configuration.curvature
     last = configuration.snapshots[-1] if configuration.snapshots else 1
-    if last < 1 and any("sharpness" in problem.curvature for problem in configuration.problems.values()):
-        raise ConfigurationError(
-            f"snapshots: the last is at {last:g} of the budget, and sharpness is measured at its end; add 1, or take "
-            "sharpness out of the problems' curvature"
-        )
+    for asked in ("sharpness", "approximations"):
+        if last < 1 and any(asked in problem.curvature for problem in configuration.problems.values()):
+            raise ConfigurationError(
+                f"snapshots: the last is at {last:g} of the budget, and {asked} are shown at its end; add 1, or take "
+                f"{asked} out of the problems' curvature"
+            )
     if section.dataset not in DATASETS:
         raise unknown_name("curvature.dataset", "dataset", section.dataset, DATASETS)
     for run in section.runs or []:
         if run not in configuration.all_runs:
             raise unknown_name("curvature.runs", "run", run, configuration.all_runs)
+    _check_approximations(configuration)
     images = DATASETS[section.dataset].train_size
     for key, given in (
         ("exact_hessian.samples", section.exact_hessian.samples),

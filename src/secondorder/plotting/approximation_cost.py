@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from secondorder.plotting.approximation_kinds import method_styles
+from secondorder.plotting.approximation_kinds import BASELINE, method_styles
 from secondorder.plotting.style import PAGE_INCHES, RunStyle, write_note
 from secondorder.presentation import Context, data_note
 from secondorder.statistics.approximations import summarise_approximations
@@ -20,7 +20,9 @@ _ERRORS = {
     "matrix_error": "Matrix",
     "direction_error": "Newton direction",
 }
-_COSTS = {"gradient_equivalents": "Gradient-equivalents", "seconds": "Seconds"}
+_COSTS = {"gradient_equivalents": "Gradient-equivalents", "seconds": "Seconds", "mebibytes": "Memory (MiB)"}
+# What the process has free already is not seen to grow.
+_LEAST_MEMORY = 2**-6
 # What is beyond is as good as exact, or useless.
 _LEAST_ERROR, _GREATEST_ERROR = 1e-3, 10.0
 # The products under it are compared in figures of their own.
@@ -29,17 +31,19 @@ _SHOWN_PRODUCT = "ARPACK, R-operator"
 _KEYS = ["problem", "run", "seed", "share", "sample", "method", "effort"]
 
 
-def caption(context: Context) -> str:  # noqa: ARG001
+def caption(context: Context) -> str:
     """Return what the figure shows."""
     return (
-        "What methods find out of a Hessian against what they cost, at the end of training: the relative error of the "
-        "largest eigenvalues; the Wasserstein distance of the spectral densities, relative to that of a matrix of "
-        "zeros; the relative Frobenius error of the matrix; and 1 − cosine of the damped Newton direction. At the "
-        f"bottom are errors of at most {_LEAST_ERROR:g}, such as those of the exact Hessian itself, at the top those "
-        f"of at least {_GREATEST_ERROR:g}. The colour is that of the kind of method: exact, iterative, stochastic, "
-        "structured. Gradient-equivalents are multiplications over those of a gradient of the same batch. Means over "
-        "problems, runs, seeds and batches; lines join the efforts of a method; what it does not give of "
-        "every Hessian is left out; a hollow marker is an iteration that has not converged on every one."
+        f"What methods find out of Hessians on {context.problem} against what they cost, at the end of training: the "
+        "relative error of the largest eigenvalues; the Wasserstein distance of the spectral densities, relative to "
+        "that of a matrix of zeros; the relative Frobenius error of the matrix; and 1 − cosine of the damped Newton "
+        f"direction. At the bottom are errors of at most {_LEAST_ERROR:g}, such as those of the exact Hessian itself, "
+        f"at the top those of at least {_GREATEST_ERROR:g}. The colour is that of the kind of method: exact, "
+        "iterative, stochastic, structured. Gradient-equivalents are multiplications over those of a gradient of the "
+        "same batch; seconds are of one core that other work may share; memory is by how much the process grew. The "
+        "diagonal and the low ranks are made of the exact Hessian and cost as much. Means over runs, seeds and "
+        "batches; lines join the efforts of a method; what it does not give of every Hessian is left out; a hollow "
+        "marker is an iteration that has not converged on every one. On the dashed line is no curvature at all."
     )
 
 
@@ -48,21 +52,27 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
 
     Args:
         tables: The tables ``approximations`` and ``approximations_timing``.
-        context: Gives the confidence level.
+        context: Names the problem and gives the confidence level.
     """
-    measured = tables["approximations"]
-    joined = measured.merge(tables["approximations_timing"][[*_KEYS, "seconds"]], on=_KEYS, how="left")
+    measured = tables["approximations"][tables["approximations"]["problem"] == context.problem]
+    timed = tables["approximations_timing"][[*_KEYS, "seconds", "memory_bytes"]]
+    joined = measured.merge(timed, on=_KEYS, how="left")
     shown = ~joined["method"].str.startswith(_ITERATION) | (joined["method"] == _SHOWN_PRODUCT)
     last = joined[shown & (joined["share"] == joined["share"].max())]
-    last = last.assign(direction_error=1 - last["direction_cosine"])
+    memory = (last["memory_bytes"] / 2**20).clip(lower=_LEAST_MEMORY)
+    last = last.assign(direction_error=1 - last["direction_cosine"], mebibytes=memory)
     means = summarise_approximations(last, [], [*_ERRORS, *_COSTS], context.confidence)
     means = means.dropna(subset=list(_ERRORS), how="all")
+    baseline = means[means["method"] == BASELINE]
+    means = means[means["method"] != BASELINE]
     styles = method_styles(means)
     figure, axes = plt.subplots(
-        len(_COSTS), len(_ERRORS), figsize=(PAGE_INCHES, 4.6), sharex="row", sharey=True, squeeze=False
+        len(_COSTS), len(_ERRORS), figsize=(PAGE_INCHES, 6.2), sharex="row", sharey=True, squeeze=False
     )
     for row, (cost, label) in enumerate(_COSTS.items()):
         for panel, error in zip(axes[row], _ERRORS, strict=True):
+            for value in baseline[error]:
+                panel.axhline(value, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
             for method, style in styles.items():
                 _draw_method(panel, means[means["method"] == method], cost, error, style)
             panel.set_xscale("log")

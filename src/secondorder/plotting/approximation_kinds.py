@@ -6,6 +6,9 @@ from secondorder.plotting.style import RunStyle, run_styles
 
 KINDS = ("exact", "iterative", "stochastic", "structured")
 
+BASELINE = "no curvature"
+"""The matrix of zeros, which is as far as knowing nothing."""
+
 
 def method_styles(rows: pd.DataFrame) -> dict[str, RunStyle]:
     """Return the style of each method, kind after kind: the colour is that of its kind, the marker its own in it.

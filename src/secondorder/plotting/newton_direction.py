@@ -19,7 +19,8 @@ def caption(context: Context) -> str:
     return (
         "Cosine between the damped Newton direction −(|M| + μ)⁻¹ g of each approximation M and that of the exact "
         "Hessian, for networks at several shares of their budget: 1 is the same direction, below 0 it goes the other "
-        f"way. Means over runs, seeds and batches with {context.confidence:.0%} confidence intervals."
+        "way. Without curvature, M = 0, it is the direction of gradient descent. Means over runs, seeds and batches "
+        f"with {context.confidence:.0%} confidence intervals over seeds, where there are several."
     )
 
 
@@ -30,8 +31,9 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
         tables: The table ``approximations``.
         context: Gives the confidence level.
     """
-    rows = with_labels(tables["approximations"].dropna(subset=["direction_cosine"]))
-    rows = rows[rows["kind"] != "exact"]
+    rows = with_labels(tables["approximations"])
+    known = rows["label"].isin(rows.dropna(subset=["direction_cosine"])["label"])
+    rows = rows[known & (rows["kind"] != "exact")]
     means = with_labels(summarise_approximations(rows, ["problem", "share"], ["direction_cosine"], context.confidence))
     labels, problems = list(rows["label"].unique()), list(rows["problem"].unique())
     shares = sorted(rows["share"].unique())
@@ -73,7 +75,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
         panel.grid(visible=False, axis="y")
         panel.set_title(problem)
         panel.locator_params(axis="x", nbins=4)
-        panel.set_xlabel("Cosine to the exact direction")
+        panel.set_xlabel(f"Cosine to the exact direction, μ = {rows['damping'].max():g}")
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=4)
     write_note(figure, data_note(tables["approximations"]))

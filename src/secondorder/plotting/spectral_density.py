@@ -49,9 +49,10 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     )
     for panels, share in zip(axes, shares, strict=True):
         of_share = rows[rows["share"] == share]
-        hessians = len(of_share[["run", "seed", "sample"]].drop_duplicates())
         for method in methods:
-            _draw_density(panels, of_share[of_share["method"] == method], hessians, styles[method], method)
+            of_method = of_share[of_share["method"] == method]
+            hessians = len(of_method[["run", "seed", "sample"]].drop_duplicates())
+            _draw_density(panels, of_method, hessians, styles[method], method)
         panels[0].set_ylabel(f"{share:.0%} of the budget:\nshare of eigenvalues")
     for panel in axes.flat:
         panel.set_yscale("log")

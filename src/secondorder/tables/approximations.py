@@ -17,41 +17,55 @@ _MEASURES = (
     "trace_error",
     "direction_cosine",
 )
-_COSTS = ("gradient_equivalents", "numbers")
-_ENDS = ("min", "max")
+# Of which the interval is shown; those of all others would make the table too wide to read.
+_WITH_INTERVAL = ("largest_error", "direction_cosine")
+_COSTS = ("gradient_equivalents", "seconds", "memory_bytes", "numbers")
+_KEYS = ["problem", "run", "seed", "share", "sample", "method", "effort"]
 
 
 def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
     """Return the table of approximations at the end of training.
 
     Args:
-        tables: The table ``approximations``.
+        tables: The tables ``approximations`` and ``approximations_timing``.
         context: Gives the confidence level.
     """
     measured = tables["approximations"]
-    last = measured[measured["share"] == measured["share"].max()]
+    timed = tables["approximations_timing"][[*_KEYS, "seconds", "memory_bytes"]]
+    last = measured[measured["share"] == measured["share"].max()].merge(timed, on=_KEYS, how="left")
     means = with_labels(summarise_approximations(last, ["problem"], [*_MEASURES, *_COSTS], context.confidence))
     residuals = last.groupby(["problem", "method", "effort"], dropna=False)["residual"].max().rename("residual")
     means = means.merge(residuals.reset_index(), on=["problem", "method", "effort"], how="left")
-    renamed = {
-        f"{name}_{end}": f"{name}_{new}" for name in _MEASURES for end, new in zip(("low", "high"), _ENDS, strict=True)
+    means["mebibytes"] = means["memory_bytes"] / 2**20
+    renamed = {f"{name}_low": f"{name}_min" for name in _MEASURES} | {
+        f"{name}_high": f"{name}_max" for name in _MEASURES
     }
-    rows = means.rename(columns=renamed).drop(columns=["method", "effort", "unit", "kind"])
-    columns = ["problem", "label", "hessians", "converged", "residual"]
+    rows = means.drop(columns=["method", "memory_bytes"]).rename(columns={**renamed, "label": "method"})
+    columns = ["problem", "method", "hessians", "converged", "certified", "residual"]
     for name in _MEASURES:
         columns += [name, f"{name}_min", f"{name}_max"]
-    rows = rows[[*columns, *_COSTS]].rename(columns={"label": "method"})
+    costs = ["gradient_equivalents", "seconds", "mebibytes", "numbers"]
     samples, parameters = int(last["samples"].max()), int(last["parameters"].max())
     caption = (
         f"Approximations of the exact Hessians of batches of {samples} samples at the end of training, networks of up "
         f"to {parameters:,} parameters: relative error of the largest and of the most negative eigenvalues, largest "
-        "angle between the leading eigenspaces (degrees), Wasserstein distance of the spectral densities (1: as far as "
-        "a matrix of zeros), relative Frobenius error, error of the trace over the sum of |eigenvalue|, cosine of the "
-        "damped Newton direction to the exact one. Means over runs, seeds and batches with "
-        f"{context.confidence:.0%} confidence intervals in the CSV. Residual: the largest of claimed eigenpairs, "
-        "relative, by independent products; converged: of how many Hessians. Cost in gradients of the same batch and "
-        "in numbers that are kept."
+        "angle between the leading eigenspaces (degrees; – where the next eigenvalue is as large), Wasserstein "
+        "distance of the spectral densities (1: as far as a matrix of zeros), relative Frobenius error, error of the "
+        "trace over the sum of |eigenvalue|, cosine of the damped Newton direction to the exact one. Means over runs, "
+        f"batches and seeds, with {context.confidence:.0%} confidence intervals over seeds where there are several; "
+        "those of the other measures are in the CSV. Residual: the largest of claimed eigenpairs, relative, by "
+        "products of double backward, to which the exact ones have at most "
+        f"{last['truth_residual'].max():.0e}; converged, certified: of how many Hessians. Cost: multiplications over "
+        "those of a gradient of the same batch, seconds and growth of the process by one core that other work may "
+        "share, each timed once, and the numbers that are kept. The diagonal and the low ranks are made of the exact "
+        "Hessian and cost as much; closed forms pay for their own check."
     )
-    significant = dict.fromkeys([*_MEASURES, *_COSTS, "residual"], 2)
-    unshown = [f"{name}_{end}" for name in _MEASURES for end in _ENDS]
-    return Table(rows, f"{caption} {data_note(measured)}".strip(), significant=significant, unshown=unshown)
+    significant = dict.fromkeys([*_MEASURES, *costs, "residual"], 2)
+    unshown = [f"{name}_{end}" for name in _MEASURES if name not in _WITH_INTERVAL for end in ("min", "max")]
+    return Table(
+        rows[[*columns, *costs]],
+        f"{caption} {data_note(measured)}".strip(),
+        ranges=_WITH_INTERVAL,
+        significant=significant,
+        unshown=unshown,
+    )

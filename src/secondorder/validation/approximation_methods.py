@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from secondorder.curvature.eigenbasis import Eigenbasis
+from secondorder.curvature.eigenpair_certificate import PairCertificate, certify
 from secondorder.curvature.flat_vectors import flattened
 from secondorder.curvature.forms.diagonal import DiagonalForm
 from secondorder.curvature.forms.exact import exact_form, layer_blocks_form, subsampled_form
@@ -32,9 +33,13 @@ from secondorder.problems.problem import Loss
 from secondorder.validation.eigensolvers import FoundPairs, Product, largest_pairs
 from secondorder.validation.library_products import curvlinops_products
 
-_SEED = 0
+CERTIFIED = 1e-12
+"""Largest residual, relative to the largest |eigenvalue|, of an eigenpair that counts as exact."""
+
 _TOLERANCE = 1e-12
-_ARPACK_VECTORS = 20
+_ARPACK_VECTORS = 30
+# Enough for a step length, which needs no digits.
+_STEP_PRODUCTS = 20
 # Of the reciprocal of the largest curvature: steps that are short enough to descend, and long enough to be seen.
 _STEP = 0.5
 
@@ -48,12 +53,14 @@ class Batch:
         loss: Maps outputs and targets to the mean over the samples.
         inputs: Inputs, batch first.
         targets: Targets.
+        seed: Of what methods draw at random, its own for each Hessian.
     """
 
     model: nn.Module
     loss: Loss
     inputs: torch.Tensor
     targets: torch.Tensor
+    seed: int = 0
 
     @property
     def parts(self) -> tuple[nn.Module, Loss, torch.Tensor, torch.Tensor]:
@@ -78,6 +85,10 @@ class Batch:
         """Return products with the Hessian, unchecked, because it is they that are judged."""
         return HessianVectorProducts(*self.parts, method, check=False)
 
+    def certificate_of(self, pairs: Eigenbasis) -> PairCertificate:
+        """Return the certificate of pairs that are claimed to be those of H, by double backward."""
+        return certify(pairs.values, pairs.vectors, self.independent_product, CERTIFIED)
+
     def independent_product(self, vector: torch.Tensor) -> torch.Tensor:
         """Return H v, shape [P], by double backward."""
         return double_backward(self._value, self.parameters, vector)
@@ -95,6 +106,7 @@ class Estimate:
         density: The distribution of its eigenvalues; None where it has none.
         trace: The trace; NaN where it has none.
         claimed: Eigenpairs that are claimed to be those of the Hessian itself; None for none.
+        products: Products with H that were spent; NaN for what takes none.
         converged: Whether an iteration reached its tolerance; True for what does not iterate.
         refusal: Why the method cannot treat the network; empty where it can.
     """
@@ -103,14 +115,22 @@ class Estimate:
     density: SpectralDensity | None = None
     trace: float = math.nan
     claimed: Eigenbasis | None = None
+    products: float = math.nan
     converged: bool = True
     refusal: str = ""
 
     @classmethod
-    def of(cls, form: SymmetricForm, *, claimed: Eigenbasis | None = None, converged: bool = True) -> "Estimate":
+    def of(
+        cls,
+        form: SymmetricForm,
+        *,
+        claimed: Eigenbasis | None = None,
+        products: float = math.nan,
+        converged: bool = True,
+    ) -> "Estimate":
         """Return the estimate that a matrix is."""
         spectrum = form.spectrum()
-        return cls(form, density_of(spectrum), spectrum.trace, claimed, converged)
+        return cls(form, density_of(spectrum), spectrum.trace, claimed, products, converged)
 
 
 @dataclass(frozen=True)
@@ -151,7 +171,7 @@ def approximation_methods(settings: Mapping[str, Any]) -> list[Method]:
         settings: The section ``curvature.approximations`` of the configuration.
     """
     pairs, products = settings["pairs"], settings["products"]
-    methods = [Method("exact", "exact", partial(_exact, pairs))]
+    methods = [Method("exact", "exact", partial(_exact, pairs)), Method("no curvature", "structured", _nothing)]
     for steps in settings["lanczos_steps"]:
         methods.append(Method("power iteration", "iterative", partial(_power_iteration, steps), steps, "products"))
     for steps in settings["lanczos_steps"]:
@@ -194,14 +214,14 @@ def _end_positions(values: torch.Tensor, pairs: int) -> torch.Tensor:
 
 
 def _start(batch: Batch) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(_SEED)
+    generator = torch.Generator().manual_seed(batch.seed)
     return torch.randn(batch.size, generator=generator, dtype=batch.inputs.dtype)
 
 
 def _signs(batch: Batch, probes: int) -> list[torch.Tensor]:
     like = batch.inputs.new_empty(batch.size)
     with torch.random.fork_rng(devices=[like.device] if like.device.type == "cuda" else []):
-        torch.manual_seed(_SEED)
+        torch.manual_seed(batch.seed)
         return [random_signs(like) for _ in range(probes)]
 
 
@@ -210,10 +230,16 @@ def _exact(pairs: int, batch: Batch) -> Estimate:
     return Estimate.of(form, claimed=ends(form, pairs))
 
 
+def _nothing(batch: Batch) -> Estimate:
+    """Return a matrix of zeros, whose Newton direction is that of gradient descent."""
+    like = batch.inputs.new_empty(0)
+    return Estimate.of(LowRankForm(like, like.reshape(0).new_empty(batch.size, 0)))
+
+
 def _power_iteration(steps: int, batch: Batch) -> Estimate:
     found = power_iteration(batch.products(), _start(batch), steps, _TOLERANCE)
     form = LowRankForm(found.vector.new_tensor([found.value]), found.vector[:, None])
-    return Estimate.of(form, claimed=ends(form, 1), converged=found.converged)
+    return Estimate.of(form, claimed=ends(form, 1), products=found.products, converged=found.converged)
 
 
 def _lanczos(steps: int, pairs: int, batch: Batch) -> Estimate:
@@ -221,7 +247,7 @@ def _lanczos(steps: int, pairs: int, batch: Batch) -> Estimate:
     form = LowRankForm(values, vectors)
     extreme = residuals[_end_positions(values, pairs)]
     converged = bool(extreme.max() <= _TOLERANCE * values.abs().max())
-    return Estimate.of(form, claimed=ends(form, pairs), converged=converged)
+    return Estimate.of(form, claimed=ends(form, pairs), products=len(values), converged=converged)
 
 
 _ARPACK_PRODUCTS: dict[str, Callable[[Batch], Product]] = {
@@ -257,22 +283,24 @@ def _arpack(make: Callable[[Batch], Product], pairs: int, products: int, batch: 
     found = extreme_pairs(make(batch), batch.size, pairs, products)
     known = ~found.values.isnan()
     form = LowRankForm(found.values[known], found.vectors[:, known])
-    return Estimate.of(form, claimed=ends(form, pairs) if known.any() else None, converged=found.converged)
+    claimed = ends(form, pairs) if known.any() else None
+    return Estimate.of(form, claimed=claimed, products=found.products, converged=found.converged)
 
 
 def _density(probes: int, steps: int, batch: Batch) -> Estimate:
     density = lanczos_quadrature(batch.products(), torch.stack(_signs(batch, probes)), steps)
-    return Estimate(density=density, trace=density.moment(1) * batch.size)
+    return Estimate(density=density, trace=density.moment(1) * batch.size, products=len(density.nodes))
 
 
 def _trace(probes: int, batch: Batch) -> Estimate:
-    return Estimate(trace=hutchinson_trace(batch.products(), _signs(batch, probes)).trace)
+    trace = hutchinson_trace(batch.products(), _signs(batch, probes)).trace
+    return Estimate(trace=trace, products=probes)
 
 
 def _diagonal_estimate(probes: int, batch: Batch) -> Estimate:
     products = batch.products()
     estimates = [hutchinson_diagonal(products, signs) for signs in _signs(batch, probes)]
-    return Estimate.of(DiagonalForm(torch.stack(estimates).mean(0)))
+    return Estimate.of(DiagonalForm(torch.stack(estimates).mean(0)), products=probes)
 
 
 def _subsampled(share: float, batch: Batch) -> Estimate:
@@ -280,7 +308,7 @@ def _subsampled(share: float, batch: Batch) -> Estimate:
 
 
 def _fisher(kind: FisherType, draws: int, batch: Batch) -> Estimate:
-    return Estimate.of(fisher_form(*batch.parts, kind, draws, _SEED))
+    return Estimate.of(fisher_form(*batch.parts, kind, draws, batch.seed))
 
 
 def _layer_blocks(batch: Batch) -> Estimate:
@@ -305,6 +333,6 @@ def _low_rank(rank: int, batch: Batch) -> Estimate:
 
 
 def _limited_memory(history: int, batch: Batch) -> Estimate:
-    largest = power_iteration(batch.products(), _start(batch), _ARPACK_VECTORS, _TOLERANCE)
+    largest = power_iteration(batch.products(), _start(batch), _STEP_PRODUCTS, _TOLERANCE)
     pairs = gradient_descent_pairs(*batch.parts, history, _STEP / (abs(largest.value) or 1.0))
     return Estimate.of(limited_memory_form(pairs))

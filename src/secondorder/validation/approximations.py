@@ -5,28 +5,28 @@ approximation M is compared with it by what it is used for: its extreme eigenval
 spectral density, its trace, its entries, and its damped Newton direction. Each has a cost.
 """
 
+import json
 import math
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 import torch
 
-from secondorder.curvature.eigenpair_certificate import certify
+from secondorder.curvature.eigenpair_certificate import PairCertificate
 from secondorder.curvature.forms.symmetric_form import Spectrum
 from secondorder.curvature.spectral_density import SpectralDensity
-from secondorder.validation.approximation_methods import Batch, Estimate, Method
-from secondorder.validation.spectral_controls import measure_spectral_controls
+from secondorder.validation.approximation_methods import CERTIFIED, Batch, Estimate, Method
+from secondorder.validation.measuring import peak_memory_of
 from secondorder.validation.spectral_measures import extreme_values
-from secondorder.validation.trained import Probe, TrainedNetwork
+from secondorder.validation.trained import Probe, TrainedNetwork, first_network
 from secondorder.validation.truth import Judgement, Truth
 from secondorder.validation.work_measuring import multiplications_of
-
-CERTIFIED = 1e-12
-"""Largest residual, relative to the largest |eigenvalue|, of an eigenpair that counts as exact."""
 
 _EDGES = 10.0 ** torch.arange(-12, 6.01, 0.25, dtype=torch.float64)
 
@@ -37,7 +37,7 @@ class Comparison:
 
     Attributes:
         measures: One row per method: errors, certificates and costs that repeat bit for bit.
-        timing: The seconds of the same rows.
+        timing: Seconds and memory of the same rows.
         eigenvalues: One row per method and eigenvalue at an end of the spectrum.
         densities: One row per method and bin of eigenvalues, with their share of all.
     """
@@ -60,97 +60,116 @@ def compare_approximations(
         judgement: What it is judged by.
 
     Returns:
-        Measures have problem, run, seed, share, spent, sample (number of the batch), samples, parameters, rank (of H;
-        NaN where its extreme pairs alone are known), method, kind, effort, unit, those of ``MEASURES``, converged,
-        residual (largest ‖Hv − λv‖ of claimed eigenpairs over the largest |λ|, by double backward), orthogonality
-        (largest entry of VᵀV − I), certified (both at most 1e-12), refusal (why a method cannot treat the network;
-        empty where it can), numbers (that the matrix is kept as) and gradient_equivalents (multiplications over those
-        of the batch's gradient, counted on the first network). What a method does not give is NaN. Eigenvalues have
-        end, index (from that end), exact, approximate; densities the share (weight) of the eigenvalues between low and
-        high.
+        Measures have problem, run, seed, share, spent, sample (number of the batch), samples, parameters, damping (μ),
+        rank (of H; NaN where its extreme pairs alone are known), truth_residual (of H's own extreme pairs), method,
+        kind, effort, unit, those of ``MEASURES``, products (with H that an estimate took; NaN for what takes none),
+        converged, residual (largest ‖Hv − λv‖ of claimed eigenpairs over the largest |λ|), orthogonality (largest entry
+        of |VᵀV − I|), dtype (of the pairs), certified (both at most 1e-12), mass_error (of the density), refusal (why a
+        method cannot treat the network; empty where it can), numbers (that the matrix is kept as) and
+        gradient_equivalents (multiplications over those of the batch's gradient, counted at a method's first Hessian:
+        they depend on shapes and on the products alone). All residuals are by double backward. What a method does not
+        give is NaN. Timing has seconds and memory_bytes (by which the process grew), each measured once. Eigenvalues
+        have end, index (from that end), exact, approximate, claimed (whether it is one that is claimed to be of H),
+        residual and certified; densities the share (weight) of the eigenvalues between low and high.
 
     Raises:
         CapabilityError: Of a Hessian neither the closed form nor its extreme pairs can be had.
         InputError: More pairs are compared than a network has parameters.
+        ResultError: There is no network.
     """
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in Comparison.__dataclass_fields__}
-    work: list[float] = []
-    for network in networks:
+    prices: dict[int, float] = {}
+    networks = iter(networks)
+    for network in chain([first_network(networks)], networks):
         model = network.model.double()
         for probe in probes:
-            batch = Batch(model, network.loss, probe.inputs, probe.targets)
             about = {**network.names, "sample": probe.index, "samples": len(probe.inputs)}
-            # What is multiplied depends on shapes alone, but for iterations that end by themselves.
-            work = work or _work_of(methods, batch)
-            for name, rows in _compared(batch, methods, work, judgement).items():
+            seed = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+            batch = Batch(model, network.loss, probe.inputs, probe.targets, seed)
+            for name, rows in _compared(batch, methods, prices, judgement).items():
                 tables[name].extend({**about, **row} for row in rows)
     return Comparison(**{name: pd.DataFrame(rows) for name, rows in tables.items()})
 
 
-def control_spectra(network: TrainedNetwork, probe: Probe) -> pd.DataFrame:
-    """Return what the checks of spectra say of faults, and of their sound counterparts, on one network.
-
-    Args:
-        network: The network.
-        probe: The batch that its Hessian is of.
-
-    Returns:
-        Columns problem, run, seed, share, spent, samples and those of
-        :func:`~secondorder.validation.spectral_controls.measure_spectral_controls`.
-
-    Raises:
-        ResultError: A fault was not caught.
-    """
-    found = measure_spectral_controls(network.model.double(), network.loss, probe.inputs, probe.targets)
-    about = {**network.names, "samples": len(probe.inputs)}
-    return found.assign(**about)[[*about, *found]]
-
-
-def _work_of(methods: Sequence[Method], batch: Batch) -> list[float]:
-    """Return the multiplications of each method over those of the batch's gradient."""
-    _, of_gradient = multiplications_of(batch.gradient)
-    return [multiplications_of(partial(method.estimate, batch))[1] / of_gradient for method in methods]
-
-
 def _compared(
-    batch: Batch, methods: Sequence[Method], work: Sequence[float], judgement: Judgement
+    batch: Batch, methods: Sequence[Method], prices: dict[int, float], judgement: Judgement
 ) -> dict[str, list[dict[str, Any]]]:
     truth = Truth.of(batch, judgement)
+    about = {
+        "parameters": truth.form.size,
+        "damping": judgement.damping,
+        "rank": len(truth.form.values) if truth.complete else math.nan,
+        "truth_residual": truth.certificate.relative,
+    }
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in Comparison.__dataclass_fields__}
-    for method, equivalents in zip(methods, work, strict=True):
-        started = time.perf_counter()
-        found = method.estimate(batch)
-        seconds = time.perf_counter() - started
+    for place, method in enumerate(methods):
+        (found, seconds), memory = peak_memory_of(partial(_timed, method, batch))
+        if place not in prices and not found.refusal:
+            prices[place] = _price(method, batch)
+        certificate = batch.certificate_of(found.claimed) if found.claimed else None
         key = {"method": method.name, "kind": method.kind, "effort": method.effort, "unit": method.unit}
         tables["measures"].append(
             {
-                "parameters": truth.form.size,
-                "rank": len(truth.form.values) if truth.complete else math.nan,
+                **about,
                 **key,
                 **truth.measures(found),
+                "products": found.products,
                 "converged": found.converged,
-                **_certified(found, batch),
+                "residual": certificate.relative if certificate else math.nan,
+                "orthogonality": certificate.orthogonality if certificate else math.nan,
+                "dtype": certificate.dtype if certificate else "",
+                "certified": certificate is not None and certificate.passed,
+                "mass_error": math.nan if found.density is None else abs(found.density.mass - 1),
                 "refusal": found.refusal,
                 "numbers": math.nan if found.form is None else found.form.numbers,
-                "gradient_equivalents": equivalents,
+                "gradient_equivalents": math.nan if found.refusal else prices[place] * _units(found),
             }
         )
-        tables["timing"].append({**key, "seconds": seconds})
+        tables["timing"].append({**key, "seconds": seconds, "memory_bytes": memory})
         if found.form is not None:
-            pairs = _ends(found.form.spectrum(), truth.spectrum, judgement.pairs)
+            pairs = _ends(found.form.spectrum(), truth.spectrum, judgement.pairs, certificate)
             tables["eigenvalues"].extend({**key, **pair} for pair in pairs)
         if found.density is not None:
             tables["densities"].extend({**key, **share} for share in _binned(found.density))
     return tables
 
 
-def _ends(found: Spectrum, exact: Spectrum, pairs: int) -> list[dict[str, Any]]:
+def _timed(method: Method, batch: Batch) -> tuple[Estimate, float]:
+    started = time.perf_counter()
+    found = method.estimate(batch)
+    return found, time.perf_counter() - started
+
+
+def _price(method: Method, batch: Batch) -> float:
+    """Return the multiplications of a method's product, or of all of it where it takes none, over a gradient's."""
+    _, of_gradient = multiplications_of(batch.gradient)
+    found, count = multiplications_of(partial(method.estimate, batch))
+    return count / of_gradient / _units(found)
+
+
+def _units(found: Estimate) -> float:
+    return 1.0 if math.isnan(found.products) else found.products
+
+
+def _ends(found: Spectrum, exact: Spectrum, pairs: int, certificate: PairCertificate | None) -> list[dict[str, Any]]:
     rows = []
+    residuals = certificate.relative_residuals if certificate else {}
     for end in ("largest", "most negative"):
         largest = end == "largest"
         wanted, given = (extreme_values(each, pairs, largest=largest) for each in (exact, found))
         for index, (value, approximate) in enumerate(zip(wanted.tolist(), given.tolist(), strict=True)):
-            rows.append({"end": end, "index": index, "exact": value, "approximate": approximate})
+            residual = residuals.get(approximate, math.nan)
+            rows.append(
+                {
+                    "end": end,
+                    "index": index,
+                    "exact": value,
+                    "approximate": approximate,
+                    "claimed": approximate in residuals,
+                    "residual": residual,
+                    "certified": residual <= CERTIFIED,
+                }
+            )
     return rows
 
 
@@ -165,14 +184,3 @@ def _binned(density: SpectralDensity) -> list[dict[str, float]]:
         for low, high, weight in zip(ends[:-1], ends[1:], weights.tolist(), strict=True)
         if weight
     ]
-
-
-def _certified(found: Estimate, batch: Batch) -> dict[str, Any]:
-    if found.claimed is None:
-        return {"residual": math.nan, "orthogonality": math.nan, "certified": False}
-    certificate = certify(found.claimed.values, found.claimed.vectors, batch.independent_product, CERTIFIED)
-    return {
-        "residual": certificate.relative,
-        "orthogonality": certificate.orthogonality,
-        "certified": certificate.passed,
-    }

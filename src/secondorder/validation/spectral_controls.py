@@ -13,6 +13,7 @@ to exceed the tolerance, its sound counterpart has to be within it. A check that
   orthogonality of the pairs' vectors has to tell; their residuals do not.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -28,6 +29,7 @@ from secondorder.errors import InputError, ResultError
 from secondorder.problems.problem import Loss
 from secondorder.validation.eigensolvers import Product
 from secondorder.validation.library_products import curvlinops_products
+from secondorder.validation.trained import Probe, TrainedNetwork, first_network
 
 STEPS = 100
 """Lanczos steps, after which the leading pairs of a network's Hessian have converged to rounding."""
@@ -41,6 +43,25 @@ TOLERANCE = 1e-10
 _PROBES = 2
 _QUADRATURE_STEPS = 10
 _START_SEED = 0
+
+
+def control_spectra(networks: Iterable[TrainedNetwork], probe: Probe) -> pd.DataFrame:
+    """Return what the checks say of faults, and of their sound counterparts, on the first of trained networks.
+
+    Args:
+        networks: The networks.
+        probe: The batch that the Hessian is of.
+
+    Returns:
+        Columns problem, run, seed, share, spent, samples and those of :func:`measure_spectral_controls`.
+
+    Raises:
+        ResultError: There is no network; a fault was not caught, or its sound counterpart was.
+    """
+    network = first_network(networks)
+    found = measure_spectral_controls(network.model.double(), network.loss, probe.inputs, probe.targets)
+    about = {**network.names, "samples": len(probe.inputs)}
+    return found.assign(**about)[[*about, *found]]
 
 
 def measure_spectral_controls(
@@ -60,7 +81,7 @@ def measure_spectral_controls(
 
     Raises:
         InputError: The network is not in float64.
-        ResultError: A fault was not caught.
+        ResultError: A fault was not caught, or its sound counterpart was.
     """
     product = HessianVectorProducts(model, loss, inputs, targets)
     like = product.gradient
@@ -94,11 +115,18 @@ def measure_spectral_controls(
 
 
 def require_caught(table: pd.DataFrame) -> None:
-    """Check that every fault was noticed.
+    """Check that every fault was noticed, and no sound counterpart taken for one.
 
     Raises:
-        ResultError: One was not.
+        ResultError: One was not, or one was.
     """
+    mistaken = table[table["sound"] & table["caught"]]
+    if not mistaken.empty:
+        case = mistaken.iloc[0]
+        raise ResultError(
+            f"the sound counterpart of the control {case['control']!r} failed the check of its {case['check']} with "
+            f"{case['value']:.1e} of {case['tolerance']:g}; a check that always fails shows nothing, repair it"
+        )
     missed = table[~table["sound"] & ~table["caught"]]
     if not missed.empty:
         case = missed.iloc[0]

@@ -38,6 +38,24 @@ def extreme_error(found: Spectrum, exact: Spectrum, count: int, *, largest: bool
     return float(difference.abs().max()) / scale if scale else math.nan
 
 
+def leading_gap(spectrum: Spectrum, count: int) -> float:
+    """Return (|λ_k| − |λ_{k+1}|) / |λ_1| of eigenvalues ordered by size; 0 where all are 0, 1 where there are only k.
+
+    At 0 the eigenspace of the k largest is none: other vectors would do as well.
+
+    Args:
+        spectrum: The eigenvalues.
+        count: k.
+    """
+    order = spectrum.values.abs().argsort(descending=True)
+    often = spectrum.counts[order].clamp(max=count + 1)
+    sizes = torch.repeat_interleave(spectrum.values[order].abs(), often)
+    if len(sizes) == count:
+        return 1.0
+    largest = float(sizes[0])
+    return float(sizes[count - 1] - sizes[count]) / largest if largest else 0.0
+
+
 def subspace_angle(first: torch.Tensor, second: torch.Tensor) -> float:
     """Return the largest principal angle between two subspaces, in degrees (Golub & Van Loan 2013, section 6.4.3).
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from secondorder.data.dataset import Dataset
+from secondorder.errors import ResultError
 from secondorder.problems.problem import Loss, Problem
 from secondorder.statistics.collection import checked_manifest, expected_runs
 from secondorder.training.batches import evenly_spaced
@@ -99,6 +100,20 @@ def networks_of(runs: Iterable[TrainedRun], seeds: int = 1) -> Iterator[TrainedN
     for run in runs:
         for seed in run.specification.seeds[:seeds]:
             yield from run.networks(seed)
+
+
+def first_network(networks: Iterable[TrainedNetwork]) -> TrainedNetwork:
+    """Return the first of networks.
+
+    Raises:
+        ResultError: There is none, because every run that is followed diverged before its first snapshot.
+    """
+    for network in networks:
+        return network
+    raise ResultError(
+        "no run that is followed left a network to look at; look whether all diverged, or add an earlier share to "
+        "`snapshots`"
+    )
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@ from functools import cached_property
 
 import torch
 
+from secondorder.curvature.eigenpair_certificate import PairCertificate
 from secondorder.curvature.forms.exact import exact_form
 from secondorder.curvature.forms.low_rank import LowRankForm
-from secondorder.curvature.forms.symmetric_form import Spectrum
+from secondorder.curvature.forms.symmetric_form import Spectrum, SymmetricForm
 from secondorder.errors import CapabilityError
-from secondorder.validation.approximation_methods import Batch, Estimate, density_of, extreme_pairs
+from secondorder.validation.approximation_methods import Batch, Estimate, density_of, ends, extreme_pairs
 from secondorder.validation.spectral_measures import (
     cosine,
     density_distance,
     extreme_error,
+    leading_gap,
     matrix_error,
     subspace_angle,
     trace_error,
@@ -29,6 +31,9 @@ MEASURES = (
     "trace_error",
     "direction_cosine",
 )
+
+# Relative to the largest |λ|: what is nearer to each other, rounding mixes.
+_GAP = 1e-9
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,14 @@ class Truth:
 
     Attributes:
         form: The Hessian, or its extreme eigenpairs alone.
+        certificate: Of the extreme pairs.
         complete: Whether all eigenvalues that are not 0 are known.
         gradient: The batch's gradient, shape [P].
         judgement: What approximations are judged by.
     """
 
     form: LowRankForm
+    certificate: PairCertificate
     complete: bool
     gradient: torch.Tensor
     judgement: Judgement
@@ -66,20 +73,17 @@ class Truth:
     def of(cls, batch: Batch, judgement: Judgement) -> "Truth":
         """Return all of the Hessian where the closed form can, and otherwise its extreme pairs by ARPACK.
 
+        The pairs come from products that no method that is judged takes.
+
         Raises:
             CapabilityError: The closed form cannot, and a pair has not converged.
         """
         try:
-            return cls(exact_form(*batch.parts), complete=True, gradient=batch.gradient(), judgement=judgement)
+            form, complete = exact_form(*batch.parts), True
         except CapabilityError as error:
-            found = extreme_pairs(batch.products(), batch.size, judgement.pairs, judgement.products)
-            if not found.converged:
-                raise CapabilityError(
-                    f"there is no exact Hessian to compare with: {error}; and an eigenpair has not converged within "
-                    f"{judgement.products} products, so raise curvature.approximations.products"
-                ) from error
-            form = LowRankForm(found.values, found.vectors)
-            return cls(form, complete=False, gradient=batch.gradient(), judgement=judgement)
+            form, complete = _extreme_pairs(batch, judgement, error), False
+        certificate = batch.certificate_of(ends(form, judgement.pairs))
+        return cls(form, certificate, complete, batch.gradient(), judgement)
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -87,8 +91,8 @@ class Truth:
         return self.form.spectrum()
 
     @cached_property
-    def _leading(self) -> torch.Tensor:
-        return self.form.leading(self.judgement.pairs).vectors
+    def _leading(self) -> torch.Tensor | None:
+        return _leading_vectors(self.form, self.judgement.pairs)
 
     @cached_property
     def _direction(self) -> torch.Tensor:
@@ -102,7 +106,9 @@ class Truth:
             own = found.form.spectrum()
             measures["largest_error"] = extreme_error(own, self.spectrum, pairs, largest=True)
             measures["negative_error"] = extreme_error(own, self.spectrum, pairs, largest=False)
-            measures["subspace_angle"] = subspace_angle(self._leading, found.form.leading(pairs).vectors)
+            leading = _leading_vectors(found.form, pairs)
+            if leading is not None and self._leading is not None:
+                measures["subspace_angle"] = subspace_angle(self._leading, leading)
         if not self.complete:
             return measures
         measures["trace_error"] = trace_error(found.trace, self.spectrum)
@@ -113,3 +119,22 @@ class Truth:
             measures["matrix_error"] = matrix_error(found.form, self.form)
             measures["direction_cosine"] = cosine(direction, self._direction)
         return measures
+
+
+def _extreme_pairs(batch: Batch, judgement: Judgement, error: CapabilityError) -> LowRankForm:
+    # One more than is compared, so that it is known whether the leading ones are set apart.
+    pairs = min(judgement.pairs + 1, batch.size - 1)
+    found = extreme_pairs(batch.products("forward_over_reverse"), batch.size, pairs, judgement.products)
+    if not found.converged:
+        raise CapabilityError(
+            f"there is no exact Hessian to compare with: {error}; and an eigenpair has not converged within "
+            f"{judgement.products} products, so raise curvature.approximations.products"
+        ) from error
+    return LowRankForm(found.values, found.vectors)
+
+
+def _leading_vectors(form: SymmetricForm, count: int) -> torch.Tensor | None:
+    """Return the eigenvectors of largest |λ|; None where the next one is as large, so that any of several would do."""
+    if leading_gap(form.spectrum(), count) <= _GAP:
+        return None
+    return form.leading(count).vectors
