@@ -267,7 +267,14 @@ def approximations(verified=True):
     numbers, timing = [], []
     for about, error in of_methods(verified):
         cost = about["effort"] if about["effort"] > 0 else 100.0
-        measures = ("largest_error", "negative_error", "density_distance", "matrix_error", "trace_error")
+        measures = (
+            "leading_error",
+            "largest_error",
+            "negative_error",
+            "density_distance",
+            "matrix_error",
+            "trace_error",
+        )
         numbers.append(
             {
                 **about,

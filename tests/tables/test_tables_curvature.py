@@ -121,7 +121,7 @@ def test_measure_that_is_not_known_of_every_hessian_is_a_dash(method):
 
 def test_intervals_of_eigenvalues_and_directions_are_shown_and_the_others_in_the_csv():
     table = build("approximations")
-    assert table.shown().set_index("method").loc["Lanczos, 5 products", "largest_error"] == "0.30 (0.20–0.40)"
+    assert table.shown().set_index("method").loc["Lanczos, 5 products", "leading_error"] == "0.30 (0.20–0.40)"
     assert "matrix_error_min" in table.rows
     assert "matrix_error_min" not in table.markdown()
 

@@ -1,5 +1,7 @@
 """Every method finds what its matrix says, claims no more than it has, and finds the same again."""
 
+import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 from approximation_cases import METHODS, SETTINGS, SIZE, batch, dense_hessian_of, network, written_out
 from torch import nn
 
+from secondorder.errors import InputError
 from secondorder.validation import approximation_methods as module
 from secondorder.validation.approximation_methods import Estimate, Method, approximation_methods, ends, extreme_pairs
 
@@ -118,10 +121,21 @@ def test_part_of_the_hessian_is_that_of_the_dense_one(name, expected, case, hess
     np.testing.assert_allclose(found, expected(hessian), atol=1e-13)
 
 
-def test_subsampled_hessian_is_that_of_the_first_samples(case):
-    first = module.Batch(case.model, case.loss, case.inputs[:3], case.targets[:3])
+def test_subsampled_hessian_is_that_of_some_of_the_samples(case):
     found = written_out(METHODS["sub-sampled Hessian 0.5"].estimate(case).form)
-    np.testing.assert_allclose(found, dense_hessian_of(first), atol=1e-13)
+    differences = []
+    for chosen in itertools.combinations(range(len(case.inputs)), 3):
+        some = module.Batch(case.model, case.loss, case.inputs[list(chosen)], case.targets[list(chosen)])
+        differences.append(np.abs(found - dense_hessian_of(some)).max())
+    assert np.sum(np.array(differences) <= 1e-13) == 1
+
+
+def test_subsampled_hessian_is_of_other_samples_for_another_seed(case):
+    first, second = (
+        written_out(METHODS["sub-sampled Hessian 0.5"].estimate(dataclasses.replace(case, seed=seed)).form)
+        for seed in (0, 1)
+    )
+    assert np.abs(first - second).max() > 1e-6
 
 
 def test_network_that_a_method_cannot_treat_is_refused_with_the_reason():
@@ -133,11 +147,12 @@ def test_network_that_a_method_cannot_treat_is_refused_with_the_reason():
     assert "call model.eval()" in found.refusal
 
 
-def test_other_errors_are_not_refusals(case):
+@pytest.mark.parametrize("error", [RuntimeError, InputError])
+def test_other_errors_are_not_refusals(error, case):
     def broken(_batch):
-        raise RuntimeError("out of order")
+        raise error("out of order")
 
-    with pytest.raises(RuntimeError, match="out of order"):
+    with pytest.raises(error, match="out of order"):
         Method("broken", "exact", broken).estimate(case)
 
 

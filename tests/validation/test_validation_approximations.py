@@ -68,8 +68,8 @@ def test_exact_and_converged_pairs_are_certified(name, rows):
     row = rows[name]
     assert row["converged"]
     assert row["certified"]
-    assert max(row["residual"], row["orthogonality"]) <= CERTIFIED
-    assert max(row["largest_error"], row["negative_error"]) <= 1e-12
+    for name in ("residual", "orthogonality", "leading_error", "largest_error", "negative_error"):
+        assert row[name] <= 1e-12, name
 
 
 @pytest.mark.parametrize("name", ["power iteration 4", "Lanczos 4"])
@@ -165,7 +165,8 @@ def test_cost_of_products_is_counted_once_and_that_of_each_hessian_is_its_number
 
 def test_every_row_has_its_seconds_and_memory(found):
     assert len(found.timing) == len(found.measures)
-    assert (found.timing[["seconds", "memory_bytes"]] >= 0).all(axis=None)
+    assert (found.timing["seconds"] > 0).all()
+    assert (found.timing["memory_bytes"] >= 0).all()
     assert not {"seconds", "memory_bytes"} & set(found.measures)
 
 
@@ -174,8 +175,9 @@ def test_networks_and_batches_are_told_apart():
     assert table[["seed", "sample"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
-def test_truth_has_a_residual_of_its_own(rows):
-    assert {row["truth_residual"] <= CERTIFIED for row in rows.values()} == {True}
+def test_truth_has_errors_of_its_own(rows):
+    for name in ("truth_residual", "truth_error"):
+        assert {row[name] <= CERTIFIED for row in rows.values()} == {True}, name
 
 
 def test_random_methods_draw_anew_for_every_hessian():
@@ -188,8 +190,9 @@ def test_claimed_eigenvalues_have_their_own_residual(found):
     exact = rows[rows["method"] == "exact"]
     assert exact[["claimed", "certified"]].all(axis=None)
     few = rows[(rows["method"] == "Lanczos") & (rows["effort"] == 4)]
-    # Of four pairs one end has too few, so zeros stand there, which no one claims.
-    assert few["claimed"].tolist() == (few["approximate"] != 0).tolist()
+    # Four pairs are too few for three at either end.
+    assert few["claimed"].sum() == 4
+    assert few["claimed"].tolist() == few["approximate"].notna().tolist()
     assert not few["certified"].any()
     assert rows.loc[rows["method"] == "K-FAC", "residual"].isna().all()
 

@@ -18,6 +18,8 @@ from secondorder.validation.spectral_measures import (
     density_distance,
     extreme_error,
     extreme_values,
+    leading_error,
+    leading_gap,
     matrix_error,
     subspace_angle,
     trace_error,
@@ -63,7 +65,39 @@ def test_extreme_error_is_that_of_dense_eigenvalues(form, largest):
     end = slice(None, -4, -1) if largest else slice(3)
     wanted, given = (np.linalg.eigvalsh(dense(each))[end] for each in (EXACT, form))
     expected = np.abs(given - wanted).max() / np.abs(wanted).max()
-    assert extreme_error(form.spectrum(), EXACT.spectrum(), 3, largest=largest) == pytest.approx(expected, rel=1e-12)
+    found, exact = (extreme_values(each.spectrum(), 3, largest=largest) for each in (form, EXACT))
+    assert extreme_error(found, exact) == pytest.approx(expected, rel=1e-12)
+
+
+def test_eigenvalue_that_is_not_found_has_no_error():
+    assert math.isnan(extreme_error(doubles(5, math.nan), doubles(5, 2)))
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        pytest.param(FOUND["low rank"], 1 / 5, id="too small"),
+        pytest.param(LowRankForm(-EXACT.values, EXACT.vectors), 2, id="wrong sign"),
+        pytest.param(EXACT, 0, id="exact"),
+    ],
+)
+def test_leading_error_is_that_of_the_eigenvalue_of_largest_size(form, expected):
+    assert leading_error(form.spectrum(), EXACT.spectrum()) == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("values", "count", "expected"),
+    [
+        pytest.param((5, -3, 2), 1, 0.4, id="apart"),
+        pytest.param((5, -3, 3), 2, 0, id="of equal size"),
+        pytest.param((5, -3, 2), 4, 0, id="among zeros"),
+        pytest.param((5, -3, 2), 3, 0.4, id="above zeros"),
+        pytest.param((), 2, 0, id="none but zeros"),
+    ],
+)
+def test_leading_gap_is_the_step_behind_the_leading_ones(values, count, expected):
+    form = LowRankForm(doubles(*values), orthonormal(len(values), 0))
+    assert leading_gap(form.spectrum(), count) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("turn", [1e-9, 0.3, math.pi / 2], ids=["tiny", "some", "right angle"])
@@ -110,7 +144,7 @@ def test_trace_error_is_that_of_the_diagonals_over_all_absolute_eigenvalues(form
 def test_nothing_known_is_an_error_of_one():
     assert matrix_error(NOTHING, EXACT) == 1
     assert density_distance(density_of(NOTHING.spectrum()), density_of(EXACT.spectrum())) == pytest.approx(1)
-    assert extreme_error(NOTHING.spectrum(), EXACT.spectrum(), 2, largest=True) == 1
+    assert extreme_error(doubles(0, 0), doubles(5, 2)) == 1
 
 
 def test_exact_matrix_has_no_error():
@@ -128,7 +162,7 @@ TURNED = LowRankForm(EXACT.values, EXACT.vectors[:, [1, 0, 2, 3]])
     [
         pytest.param(
             WRONG,
-            lambda m: extreme_error(m.spectrum(), EXACT.spectrum(), 1, largest=False),
+            lambda m: extreme_error(*(extreme_values(each.spectrum(), 1, largest=False) for each in (m, EXACT))),
             0.9,
             id="lowest eigenvalue",
         ),
@@ -152,7 +186,8 @@ def test_wrong_matrix_is_noticed(found, measure, least):
 
 def test_of_a_matrix_of_zeros_there_is_no_relative_error():
     zeros, found = NOTHING.spectrum(), EXACT.spectrum()
-    assert math.isnan(extreme_error(found, zeros, 2, largest=True))
+    assert math.isnan(extreme_error(doubles(5, 2), doubles(0, 0)))
+    assert math.isnan(leading_error(found, zeros))
     assert math.isnan(trace_error(found.trace, zeros))
     assert math.isnan(matrix_error(EXACT, NOTHING))
     assert math.isnan(density_distance(density_of(found), density_of(zeros)))

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from approximation_cases import (
     JUDGEMENT,
     METHODS,
@@ -18,14 +19,15 @@ from approximation_cases import (
 from scipy.linalg import subspace_angles
 from scipy.stats import wasserstein_distance
 
+from secondorder.curvature.eigenbasis import Eigenbasis
 from secondorder.curvature.forms.low_rank import LowRankForm
-from secondorder.errors import CapabilityError
+from secondorder.errors import CapabilityError, ResultError
 from secondorder.validation import truth as module
 from secondorder.validation.approximation_methods import Estimate, extreme_pairs
-from secondorder.validation.truth import MEASURES, Truth
+from secondorder.validation.truth import MEASURES, Truth, found_values
 
 OF_WHOLE_MATRIX = ("density_distance", "matrix_error", "trace_error", "direction_cosine")
-OF_EXTREMES = ("largest_error", "negative_error", "subspace_angle")
+OF_EXTREMES = ("leading_error", "largest_error", "negative_error", "subspace_angle")
 NUMBERS_ALONE = ("Lanczos quadrature 3", "Hutchinson trace 3")
 MATRICES = [pytest.param(METHODS[name], id=name) for name in METHODS if name not in NUMBERS_ALONE]
 
@@ -67,14 +69,22 @@ def dense_measures(found, hessian, gradient):
     # Of equal eigenvalues any vectors are right, so those that were chosen are checked and then measured.
     np.testing.assert_allclose(matrix @ leading.vectors.numpy(), (leading.vectors * leading.values).numpy(), atol=1e-12)
     np.testing.assert_allclose(np.sort(leading.values.abs().numpy()), np.sort(np.abs(given))[-pairs:], atol=1e-12)
+    lower, upper = np.full(pairs, np.nan), np.full(pairs, np.nan)
+    if found.partial:
+        claimed = np.sort(found.claimed.values.numpy())
+        below, above = claimed[claimed < 0][:pairs], claimed[claimed > 0][::-1][:pairs]
+        lower[: len(below)], upper[: len(above)] = below, above
+    else:
+        lower, upper = given[:pairs], given[::-1][:pairs]
     directions = [newton_direction(each, gradient, JUDGEMENT.damping) for each in (matrix, hessian)]
     along = directions[0] @ directions[1] / np.linalg.norm(directions[0]) / np.linalg.norm(directions[1])
     sizes = np.sort(np.abs(given))[::-1]
     apart = sizes[pairs - 1] - sizes[pairs] > 1e-9 * sizes[0]
     angles = subspace_angles(leading_vectors(hessian, pairs), leading.vectors.numpy())
     return {
-        "largest_error": np.abs(given - exact)[-pairs:].max() / np.abs(exact[-pairs:]).max(),
-        "negative_error": np.abs(given - exact)[:pairs].max() / np.abs(exact[:pairs]).max(),
+        "leading_error": abs(given[np.abs(given).argmax()] / exact[np.abs(exact).argmax()] - 1),
+        "largest_error": np.abs(upper - exact[::-1][:pairs]).max() / np.abs(exact[-pairs:]).max(),
+        "negative_error": np.abs(lower - exact[:pairs]).max() / np.abs(exact[:pairs]).max(),
         "subspace_angle": math.degrees(angles.max()) if apart else math.nan,
         "density_distance": wasserstein_distance(given, exact) / np.abs(exact).mean(),
         "matrix_error": np.linalg.norm(matrix - hessian) / np.linalg.norm(hessian),
@@ -118,7 +128,8 @@ def test_numbers_alone_have_no_eigenvectors_and_no_direction(name, case, truth):
 
 def test_exact_method_is_exact_to_rounding(case, truth):
     measures = truth.measures(METHODS["exact"].estimate(case))
-    assert max(measures["largest_error"], measures["negative_error"], measures["density_distance"]) <= 1e-12
+    for name in ("leading_error", "largest_error", "negative_error", "density_distance"):
+        assert measures[name] <= 1e-12, name
     assert measures["trace_error"] <= 1e-12
     assert measures["direction_cosine"] == pytest.approx(1, abs=1e-12)
 
@@ -140,6 +151,24 @@ def test_turned_eigenvectors_are_noticed_where_eigenvalues_are_right(truth):
     assert measures["subspace_angle"] > 10
     assert measures["matrix_error"] > 0.1
     assert measures["direction_cosine"] < 0.99
+
+
+@pytest.mark.parametrize("place", [0, 3, -1], ids=["largest", "in the middle", "smallest"])
+def test_exact_hessian_that_lacks_a_pair_judges_nothing(place, case, truth, monkeypatch):
+    kept = torch.ones(len(truth.form.values), dtype=torch.bool)
+    kept[place] = False
+    lacking = LowRankForm(truth.form.values[kept], truth.form.vectors[:, kept])
+    monkeypatch.setattr(module, "exact_form", lambda *_parts: lacking)
+    with pytest.raises(ResultError, match="the exact Hessian of a batch of 6 differs from double backward by"):
+        Truth.of(case, JUDGEMENT)
+
+
+def test_few_pairs_count_for_the_end_that_they_are_at():
+    values = torch.tensor([-1.0, 2, 3], dtype=torch.float64)
+    pairs = Eigenbasis(values, torch.eye(SIZE, 3, dtype=torch.float64), torch.zeros(3))
+    found = Estimate.of_pairs(LowRankForm(values, pairs.vectors), pairs, 5, converged=True)
+    np.testing.assert_array_equal(found_values(found, "largest", 3), [3, 2, math.nan])
+    np.testing.assert_array_equal(found_values(found, "most negative", 3), [-1, math.nan, math.nan])
 
 
 def test_refused_estimate_has_no_measure(truth):

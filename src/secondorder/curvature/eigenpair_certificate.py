@@ -22,7 +22,7 @@ class PairCertificate:
         values: λ, shape [k].
         residuals: ‖H v − λ v‖, float64, shape [k].
         orthogonality: max |VᵀV − I|.
-        dtype: What the products were computed in, such as ``float64``.
+        dtype: That of the vectors, such as ``float64``; products with them may have been less precise.
         tolerance: What neither :attr:`relative` nor the orthogonality may exceed.
     """
 
@@ -33,15 +33,14 @@ class PairCertificate:
     tolerance: float
 
     @property
-    def relative_residuals(self) -> dict[float, float]:
-        """Each λ's residual over the largest |λ|; the residual itself where all λ are 0."""
-        residuals = self.residuals / (float(self.values.abs().max()) or 1.0)
-        return dict(zip(self.values.tolist(), residuals.tolist(), strict=True))
+    def relative_residuals(self) -> torch.Tensor:
+        """Each residual over the largest |λ|, shape [k]; the residual itself where all λ are 0."""
+        return self.residuals / (float(self.values.abs().max()) or 1.0)
 
     @property
     def relative(self) -> float:
         """The largest residual over the largest |λ|; the residual itself where all λ are 0."""
-        return float(self.residuals.max()) / (float(self.values.abs().max()) or 1.0)
+        return float(self.relative_residuals.max())
 
     @property
     def passed(self) -> bool:

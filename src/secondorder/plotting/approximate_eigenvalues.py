@@ -22,8 +22,9 @@ def caption(context: Context) -> str:
     return (
         f"Eigenvalues of Hessians on {context.problem}, the largest and the most negative ones of each: exact ones "
         "across, those of an approximation up, at the end of training. Methods with a choice of effort have their "
-        "greatest. On the dashed line they agree. A filled marker is certified: its residual by an independent "
-        "product is at most 1e-12 of the largest |eigenvalue|. Axes are logarithmic but near 0, where they are linear."
+        "greatest. On the dashed line they agree. Of what an iteration has not found there is no marker. A filled one "
+        "is certified: its residual by an independent product is at most 1e-12 of the largest |eigenvalue|. Axes are "
+        "logarithmic but near 0, where they are linear."
     )
 
 

@@ -15,7 +15,7 @@ from secondorder.presentation import Context, data_note
 from secondorder.statistics.approximations import summarise_approximations
 
 _ERRORS = {
-    "largest_error": "Largest eigenvalues",
+    "leading_error": "Leading eigenvalue",
     "density_distance": "Spectral density",
     "matrix_error": "Matrix",
     "direction_error": "Newton direction",
@@ -35,15 +35,16 @@ def caption(context: Context) -> str:
     """Return what the figure shows."""
     return (
         f"What methods find out of Hessians on {context.problem} against what they cost, at the end of training: the "
-        "relative error of the largest eigenvalues; the Wasserstein distance of the spectral densities, relative to "
-        "that of a matrix of zeros; the relative Frobenius error of the matrix; and 1 − cosine of the damped Newton "
-        f"direction. At the bottom are errors of at most {_LEAST_ERROR:g}, such as those of the exact Hessian itself, "
-        f"at the top those of at least {_GREATEST_ERROR:g}. The colour is that of the kind of method: exact, "
-        "iterative, stochastic, structured. Gradient-equivalents are multiplications over those of a gradient of the "
-        "same batch; seconds are of one core that other work may share; memory is by how much the process grew. The "
-        "diagonal and the low ranks are made of the exact Hessian and cost as much. Means over runs, seeds and "
-        "batches; lines join the efforts of a method; what it does not give of every Hessian is left out; a hollow "
-        "marker is an iteration that has not converged on every one. On the dashed line is no curvature at all."
+        "relative error of the eigenvalue of largest size; the Wasserstein distance of the spectral densities, "
+        "relative to that of a matrix of zeros; the relative Frobenius error of the matrix; and 1 − cosine of the "
+        f"damped Newton direction. At the bottom are errors of at most {_LEAST_ERROR:g}, such as those of the exact "
+        f"Hessian itself, at the top those of at least {_GREATEST_ERROR:g}. The colour is that of the kind of method: "
+        "exact, iterative, stochastic, structured. Gradient-equivalents are multiplications over those of a gradient "
+        "of the same batch, without the work of ARPACK on its own vectors; seconds are of one core that other work may "
+        "share; memory is by how much the process grew. The diagonal and the low ranks are made of the exact Hessian "
+        "and cost as much. Means over runs, seeds and batches; lines join the efforts of a method; what it does not "
+        "give of every Hessian is left out; a hollow marker is an iteration that has not converged on every one. On "
+        "the dashed line is no curvature at all."
     )
 
 
@@ -93,7 +94,7 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
 
 
 def _draw_method(axes: Axes, rows: pd.DataFrame, cost: str, error: str, style: RunStyle) -> None:
-    shown = rows.dropna(subset=[error]).sort_values(cost)
+    shown = rows.dropna(subset=[error]).sort_values("effort")
     if shown.empty:
         return
     values = shown[error].clip(_LEAST_ERROR, _GREATEST_ERROR)

@@ -20,7 +20,8 @@ def caption(context: Context) -> str:
         "Cosine between the damped Newton direction −(|M| + μ)⁻¹ g of each approximation M and that of the exact "
         "Hessian, for networks at several shares of their budget: 1 is the same direction, below 0 it goes the other "
         "way. Without curvature, M = 0, it is the direction of gradient descent. Means over runs, seeds and batches "
-        f"with {context.confidence:.0%} confidence intervals over seeds, where there are several."
+        f"with {context.confidence:.0%} confidence intervals over seeds, where there are several; of few seeds they "
+        "are too narrow."
     )
 
 

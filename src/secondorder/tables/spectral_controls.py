@@ -21,7 +21,8 @@ def build(tables: Mapping[str, pd.DataFrame], context: Context) -> Table:
         "Spectra that are wrong on purpose and the checks that have to notice, each beside its sound counterpart: the "
         "sign of one layer's part of every product, float16, quadrature weights that are not divided by the number of "
         "probes, and Lanczos vectors that are not orthogonalised again, which gives eigenvalues twice. A fault is "
-        f"caught where the value exceeds the tolerance; Hessians of {int(controls['samples'].max())} samples."
+        f"caught where the value exceeds the tolerance; Hessians of {int(controls['samples'].max())} samples at the "
+        "end of a training."
     )
     significant = {"value": 2, "tolerance": 1}
     return Table(rows, f"{caption} {data_note(controls)}".strip(), {}, context.labels, significant=significant)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,7 @@ from secondorder.curvature.power_iteration import power_iteration
 from secondorder.curvature.products import double_backward
 from secondorder.curvature.spectral_density import SpectralDensity, lanczos_quadrature
 from secondorder.curvature.trace_estimate import hutchinson_trace
-from secondorder.errors import CapabilityError, InputError
+from secondorder.errors import CapabilityError
 from secondorder.problems.problem import Loss
 from secondorder.validation.eigensolvers import FoundPairs, Product, largest_pairs
 from secondorder.validation.library_products import curvlinops_products
@@ -106,7 +106,8 @@ class Estimate:
         density: The distribution of its eigenvalues; None where it has none.
         trace: The trace; NaN where it has none.
         claimed: Eigenpairs that are claimed to be those of the Hessian itself; None for none.
-        products: Products with H that were spent; NaN for what takes none.
+        partial: Whether the claimed pairs are all that is found, so that its other eigenvalues are not 0 but unknown.
+        products: Products with H that were spent; NaN where they are not what the work grows with.
         converged: Whether an iteration reached its tolerance; True for what does not iterate.
         refusal: Why the method cannot treat the network; empty where it can.
     """
@@ -115,22 +116,21 @@ class Estimate:
     density: SpectralDensity | None = None
     trace: float = math.nan
     claimed: Eigenbasis | None = None
+    partial: bool = False
     products: float = math.nan
     converged: bool = True
     refusal: str = ""
 
     @classmethod
-    def of(
-        cls,
-        form: SymmetricForm,
-        *,
-        claimed: Eigenbasis | None = None,
-        products: float = math.nan,
-        converged: bool = True,
-    ) -> "Estimate":
+    def of(cls, form: SymmetricForm, *, claimed: Eigenbasis | None = None) -> "Estimate":
         """Return the estimate that a matrix is."""
         spectrum = form.spectrum()
-        return cls(form, density_of(spectrum), spectrum.trace, claimed, products, converged)
+        return cls(form, density_of(spectrum), spectrum.trace, claimed)
+
+    @classmethod
+    def of_pairs(cls, form: LowRankForm, claimed: Eigenbasis | None, products: int, *, converged: bool) -> "Estimate":
+        """Return the estimate that a few pairs are, and the matrix that has no others."""
+        return replace(cls.of(form, claimed=claimed), partial=True, products=products, converged=converged)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Method:
         """Return what the method finds; nothing but a refusal where it cannot treat the network."""
         try:
             return self.find(batch)
-        except (CapabilityError, InputError) as error:
+        except CapabilityError as error:
             return Estimate(converged=False, refusal=str(error))
 
 
@@ -239,7 +239,7 @@ def _nothing(batch: Batch) -> Estimate:
 def _power_iteration(steps: int, batch: Batch) -> Estimate:
     found = power_iteration(batch.products(), _start(batch), steps, _TOLERANCE)
     form = LowRankForm(found.vector.new_tensor([found.value]), found.vector[:, None])
-    return Estimate.of(form, claimed=ends(form, 1), products=found.products, converged=found.converged)
+    return Estimate.of_pairs(form, ends(form, 1), found.products, converged=found.converged)
 
 
 def _lanczos(steps: int, pairs: int, batch: Batch) -> Estimate:
@@ -247,7 +247,7 @@ def _lanczos(steps: int, pairs: int, batch: Batch) -> Estimate:
     form = LowRankForm(values, vectors)
     extreme = residuals[_end_positions(values, pairs)]
     converged = bool(extreme.max() <= _TOLERANCE * values.abs().max())
-    return Estimate.of(form, claimed=ends(form, pairs), products=len(values), converged=converged)
+    return Estimate.of_pairs(form, ends(form, pairs), len(values), converged=converged)
 
 
 _ARPACK_PRODUCTS: dict[str, Callable[[Batch], Product]] = {
@@ -284,7 +284,7 @@ def _arpack(make: Callable[[Batch], Product], pairs: int, products: int, batch: 
     known = ~found.values.isnan()
     form = LowRankForm(found.values[known], found.vectors[:, known])
     claimed = ends(form, pairs) if known.any() else None
-    return Estimate.of(form, claimed=claimed, products=found.products, converged=found.converged)
+    return Estimate.of_pairs(form, claimed, found.products, converged=found.converged)
 
 
 def _density(probes: int, steps: int, batch: Batch) -> Estimate:
@@ -300,11 +300,14 @@ def _trace(probes: int, batch: Batch) -> Estimate:
 def _diagonal_estimate(probes: int, batch: Batch) -> Estimate:
     products = batch.products()
     estimates = [hutchinson_diagonal(products, signs) for signs in _signs(batch, probes)]
-    return Estimate.of(DiagonalForm(torch.stack(estimates).mean(0)), products=probes)
+    return replace(Estimate.of(DiagonalForm(torch.stack(estimates).mean(0))), products=probes)
 
 
 def _subsampled(share: float, batch: Batch) -> Estimate:
-    return Estimate.of(subsampled_form(*batch.parts, share))
+    # Drawn, because the first samples of a batch are the same for every network.
+    generator = torch.Generator().manual_seed(batch.seed)
+    order = torch.randperm(len(batch.inputs), generator=generator)
+    return Estimate.of(subsampled_form(batch.model, batch.loss, batch.inputs[order], batch.targets[order], share))
 
 
 def _fisher(kind: FisherType, draws: int, batch: Batch) -> Estimate:

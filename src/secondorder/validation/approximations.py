@@ -9,7 +9,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -18,14 +18,14 @@ from typing import Any
 import pandas as pd
 import torch
 
+from secondorder.curvature.eigenbasis import Eigenbasis
 from secondorder.curvature.eigenpair_certificate import PairCertificate
-from secondorder.curvature.forms.symmetric_form import Spectrum
 from secondorder.curvature.spectral_density import SpectralDensity
-from secondorder.validation.approximation_methods import CERTIFIED, Batch, Estimate, Method
+from secondorder.validation.approximation_methods import CERTIFIED, Batch, Estimate, Method, ends
 from secondorder.validation.measuring import peak_memory_of
 from secondorder.validation.spectral_measures import extreme_values
 from secondorder.validation.trained import Probe, TrainedNetwork, first_network
-from secondorder.validation.truth import Judgement, Truth
+from secondorder.validation.truth import ENDS, End, Judgement, Truth, claimed_positions, found_values
 from secondorder.validation.work_measuring import multiplications_of
 
 _EDGES = 10.0 ** torch.arange(-12, 6.01, 0.25, dtype=torch.float64)
@@ -61,21 +61,22 @@ def compare_approximations(
 
     Returns:
         Measures have problem, run, seed, share, spent, sample (number of the batch), samples, parameters, damping (μ),
-        rank (of H; NaN where its extreme pairs alone are known), truth_residual (of H's own extreme pairs), method,
-        kind, effort, unit, those of ``MEASURES``, products (with H that an estimate took; NaN for what takes none),
-        converged, residual (largest ‖Hv − λv‖ of claimed eigenpairs over the largest |λ|), orthogonality (largest entry
-        of |VᵀV − I|), dtype (of the pairs), certified (both at most 1e-12), mass_error (of the density), refusal (why a
-        method cannot treat the network; empty where it can), numbers (that the matrix is kept as) and
-        gradient_equivalents (multiplications over those of the batch's gradient, counted at a method's first Hessian:
-        they depend on shapes and on the products alone). All residuals are by double backward. What a method does not
-        give is NaN. Timing has seconds and memory_bytes (by which the process grew), each measured once. Eigenvalues
-        have end, index (from that end), exact, approximate, claimed (whether it is one that is claimed to be of H),
-        residual and certified; densities the share (weight) of the eigenvalues between low and high.
+        rank (of H; NaN where its extreme pairs alone are known), truth_residual (of H's own extreme pairs), truth_error
+        (of a product by all of its pairs), method, kind, effort, unit, those of ``MEASURES``, products (with H that an
+        estimate took; NaN where they are not what its work grows with), converged, residual (largest ‖Hv − λv‖ of
+        claimed eigenpairs over the largest |λ|), orthogonality (largest entry of |VᵀV − I|), dtype (of the pairs),
+        certified (both at most 1e-12), refusal (why a method cannot treat the network; empty where it can), numbers
+        (that the matrix is kept as) and gradient_equivalents (multiplications over those of the batch's gradient,
+        counted at a method's first Hessian: they depend on shapes and on the products alone). All residuals are by
+        double backward. What a method does not give is NaN. Timing has seconds and memory_bytes (by which the process
+        grew), each measured once. Eigenvalues have end, index (from that end), exact with exact_residual, approximate
+        (NaN for one that is not found), claimed (whether it is one that is claimed to be of H), residual, dtype,
+        products, converged and certified; densities the share (weight) of the eigenvalues between low and high.
 
     Raises:
         CapabilityError: Of a Hessian neither the closed form nor its extreme pairs can be had.
         InputError: More pairs are compared than a network has parameters.
-        ResultError: There is no network.
+        ResultError: There is no network; an exact Hessian is not right.
     """
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in Comparison.__dataclass_fields__}
     prices: dict[int, float] = {}
@@ -100,6 +101,7 @@ def _compared(
         "damping": judgement.damping,
         "rank": len(truth.form.values) if truth.complete else math.nan,
         "truth_residual": truth.certificate.relative,
+        "truth_error": truth.error,
     }
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in Comparison.__dataclass_fields__}
     for place, method in enumerate(methods):
@@ -119,7 +121,6 @@ def _compared(
                 "orthogonality": certificate.orthogonality if certificate else math.nan,
                 "dtype": certificate.dtype if certificate else "",
                 "certified": certificate is not None and certificate.passed,
-                "mass_error": math.nan if found.density is None else abs(found.density.mass - 1),
                 "refusal": found.refusal,
                 "numbers": math.nan if found.form is None else found.form.numbers,
                 "gradient_equivalents": math.nan if found.refusal else prices[place] * _units(found),
@@ -127,7 +128,7 @@ def _compared(
         )
         tables["timing"].append({**key, "seconds": seconds, "memory_bytes": memory})
         if found.form is not None:
-            pairs = _ends(found.form.spectrum(), truth.spectrum, judgement.pairs, certificate)
+            pairs = _ends(found, certificate, truth, judgement.pairs)
             tables["eigenvalues"].extend({**key, **pair} for pair in pairs)
         if found.density is not None:
             tables["densities"].extend({**key, **share} for share in _binned(found.density))
@@ -151,26 +152,35 @@ def _units(found: Estimate) -> float:
     return 1.0 if math.isnan(found.products) else found.products
 
 
-def _ends(found: Spectrum, exact: Spectrum, pairs: int, certificate: PairCertificate | None) -> list[dict[str, Any]]:
-    rows = []
-    residuals = certificate.relative_residuals if certificate else {}
-    for end in ("largest", "most negative"):
-        largest = end == "largest"
-        wanted, given = (extreme_values(each, pairs, largest=largest) for each in (exact, found))
-        for index, (value, approximate) in enumerate(zip(wanted.tolist(), given.tolist(), strict=True)):
-            residual = residuals.get(approximate, math.nan)
-            rows.append(
-                {
-                    "end": end,
-                    "index": index,
-                    "exact": value,
-                    "approximate": approximate,
-                    "claimed": approximate in residuals,
-                    "residual": residual,
-                    "certified": residual <= CERTIFIED,
-                }
-            )
-    return rows
+def _ends(found: Estimate, certificate: PairCertificate | None, truth: Truth, pairs: int) -> Iterator[dict[str, Any]]:
+    """Yield the eigenvalues at both ends beside the exact ones, with what is proven of each."""
+    for end in ENDS:
+        exact = extreme_values(truth.spectrum, pairs, largest=end == "largest")
+        exact_residuals = _residuals(ends(truth.form, pairs), truth.certificate, end, pairs)
+        residuals = _residuals(found.claimed, certificate, end, pairs)
+        proven = certificate is not None and certificate.orthogonality <= CERTIFIED
+        for index, approximate in enumerate(found_values(found, end, pairs).tolist()):
+            yield {
+                "end": end,
+                "index": index,
+                "exact": float(exact[index]),
+                "exact_residual": exact_residuals[index],
+                "approximate": approximate,
+                "claimed": not math.isnan(residuals[index]),
+                "residual": residuals[index],
+                "dtype": certificate.dtype if certificate else "",
+                "products": found.products,
+                "converged": found.converged,
+                "certified": proven and residuals[index] <= CERTIFIED,
+            }
+
+
+def _residuals(claimed: Eigenbasis | None, certificate: PairCertificate | None, end: End, pairs: int) -> list[float]:
+    """Return the relative residuals of the claimed pairs of one end, the outermost first; NaN where there is none."""
+    given = (
+        [] if certificate is None else certificate.relative_residuals[claimed_positions(claimed, end, pairs)].tolist()
+    )
+    return given + [math.nan] * (pairs - len(given))
 
 
 def _binned(density: SpectralDensity) -> list[dict[str, float]]:

@@ -30,12 +30,16 @@ def extreme_values(spectrum: Spectrum, count: int, *, largest: bool) -> torch.Te
     return torch.repeat_interleave(spectrum.values[order], often)[:count]
 
 
-def extreme_error(found: Spectrum, exact: Spectrum, count: int, *, largest: bool) -> float:
-    """Return max |λ̂_i − λ_i| / max |λ_i| over the ``count`` eigenvalues at one end; NaN where the exact ones are 0."""
-    wanted = extreme_values(exact, count, largest=largest)
-    scale = float(wanted.abs().max())
-    difference = extreme_values(found, count, largest=largest).to(wanted) - wanted
-    return float(difference.abs().max()) / scale if scale else math.nan
+def extreme_error(found: torch.Tensor, exact: torch.Tensor) -> float:
+    """Return max |λ̂_i − λ_i| / max |λ_i| over the eigenvalues at one end; NaN where exact ones are 0 or one lacks."""
+    scale = float(exact.abs().max())
+    return float((found.to(exact) - exact).abs().max()) / scale if scale else math.nan
+
+
+def leading_error(found: Spectrum, exact: Spectrum) -> float:
+    """Return |λ̂ − λ| / |λ| of the eigenvalues of largest size, with their signs; NaN where the exact one is 0."""
+    largest, wanted = (float(each.values[each.values.abs().argmax()]) for each in (found, exact))
+    return abs(largest - wanted) / abs(wanted) if wanted else math.nan
 
 
 def leading_gap(spectrum: Spectrum, count: int) -> float:

@@ -3,26 +3,34 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 
+from secondorder.curvature.eigenbasis import Eigenbasis
 from secondorder.curvature.eigenpair_certificate import PairCertificate
 from secondorder.curvature.forms.exact import exact_form
 from secondorder.curvature.forms.low_rank import LowRankForm
 from secondorder.curvature.forms.symmetric_form import Spectrum, SymmetricForm
-from secondorder.errors import CapabilityError
+from secondorder.errors import CapabilityError, ResultError
 from secondorder.validation.approximation_methods import Batch, Estimate, density_of, ends, extreme_pairs
 from secondorder.validation.spectral_measures import (
     cosine,
     density_distance,
     extreme_error,
+    extreme_values,
+    leading_error,
     leading_gap,
     matrix_error,
     subspace_angle,
     trace_error,
 )
 
+End = Literal["largest", "most negative"]
+ENDS: tuple[End, ...] = ("largest", "most negative")
+
 MEASURES = (
+    "leading_error",
     "largest_error",
     "negative_error",
     "subspace_angle",
@@ -31,6 +39,9 @@ MEASURES = (
     "trace_error",
     "direction_cosine",
 )
+
+CERTIFIED_PRODUCT = 1e-10
+"""Largest relative error of a product by the exact Hessian, of which nothing is judged by one that is wrong."""
 
 # Relative to the largest |λ|: what is nearer to each other, rounding mixes.
 _GAP = 1e-9
@@ -58,6 +69,8 @@ class Truth:
     Attributes:
         form: The Hessian, or its extreme eigenpairs alone.
         certificate: Of the extreme pairs.
+        error: ‖M z − H z‖ / ‖H z‖ for a random z, M what ``form`` says, by double backward, in which every pair has
+            its part; NaN where extreme ones alone are known.
         complete: Whether all eigenvalues that are not 0 are known.
         gradient: The batch's gradient, shape [P].
         judgement: What approximations are judged by.
@@ -65,6 +78,7 @@ class Truth:
 
     form: LowRankForm
     certificate: PairCertificate
+    error: float
     complete: bool
     gradient: torch.Tensor
     judgement: Judgement
@@ -77,13 +91,20 @@ class Truth:
 
         Raises:
             CapabilityError: The closed form cannot, and a pair has not converged.
+            ResultError: What the closed form gives is not the Hessian.
         """
         try:
             form, complete = exact_form(*batch.parts), True
         except CapabilityError as error:
             form, complete = _extreme_pairs(batch, judgement, error), False
         certificate = batch.certificate_of(ends(form, judgement.pairs))
-        return cls(form, certificate, complete, batch.gradient(), judgement)
+        wrong = _product_error(batch, form) if complete else math.nan
+        if wrong > CERTIFIED_PRODUCT:
+            raise ResultError(
+                f"the exact Hessian of a batch of {len(batch.inputs)} differs from double backward by {wrong:.0e} of a "
+                f"product, allowed is {CERTIFIED_PRODUCT:g}; nothing can be judged by it, repair the closed form"
+            )
+        return cls(form, certificate, wrong, complete, batch.gradient(), judgement)
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -103,9 +124,10 @@ class Truth:
         measures = dict.fromkeys(MEASURES, math.nan)
         pairs = self.judgement.pairs
         if found.form is not None:
-            own = found.form.spectrum()
-            measures["largest_error"] = extreme_error(own, self.spectrum, pairs, largest=True)
-            measures["negative_error"] = extreme_error(own, self.spectrum, pairs, largest=False)
+            measures["leading_error"] = leading_error(found.form.spectrum(), self.spectrum)
+            for name, end in zip(("largest_error", "negative_error"), ENDS, strict=True):
+                exact = extreme_values(self.spectrum, pairs, largest=end == "largest")
+                measures[name] = extreme_error(found_values(found, end, pairs), exact)
             leading = _leading_vectors(found.form, pairs)
             if leading is not None and self._leading is not None:
                 measures["subspace_angle"] = subspace_angle(self._leading, leading)
@@ -119,6 +141,43 @@ class Truth:
             measures["matrix_error"] = matrix_error(found.form, self.form)
             measures["direction_cosine"] = cosine(direction, self._direction)
         return measures
+
+
+def found_values(found: Estimate, end: End, count: int) -> torch.Tensor:
+    """Return the ``count`` eigenvalues that an estimate gives at one end, the outermost first; NaN for those it lacks.
+
+    Args:
+        found: The estimate, with a matrix.
+        end: Which end.
+        count: k.
+    """
+    if found.form is None or found.partial:
+        given = claimed_positions(found.claimed, end, count)
+        values = torch.full((count,), math.nan, dtype=torch.float64)
+        if found.claimed is not None:
+            values[: len(given)] = found.claimed.values[given].double()
+        return values
+    return extreme_values(found.form.spectrum(), count, largest=end == "largest")
+
+
+def claimed_positions(claimed: Eigenbasis | None, end: End, count: int) -> torch.Tensor:
+    """Return where the claimed pairs of one end are, the outermost first, ``count`` at most.
+
+    Those above 0 are of the one end and those below of the other, so that few pairs do not count for both.
+    """
+    if claimed is None:
+        return torch.empty(0, dtype=torch.int64)
+    outward = claimed.values if end == "largest" else -claimed.values
+    order = outward.argsort(descending=True)
+    return order[outward[order] > 0][:count]
+
+
+def _product_error(batch: Batch, form: LowRankForm) -> float:
+    generator = torch.Generator().manual_seed(batch.seed)
+    vector = torch.randn(batch.size, generator=generator, dtype=torch.float64).to(batch.inputs)
+    image = batch.independent_product(vector)
+    difference = float((form.applied(vector[:, None])[:, 0] - image).norm())
+    return difference / (float(image.norm()) or 1.0)
 
 
 def _extreme_pairs(batch: Batch, judgement: Judgement, error: CapabilityError) -> LowRankForm:
