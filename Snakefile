@@ -14,15 +14,17 @@ include: "workflow/rules/tuning.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:
-    """Everything of the tier: figures, tables and report."""
+    """Everything of the tier: figures, tables, report, and the manifest of what they come from."""
     default_target: True
     input:
         FIGURE_FILES,
         TABLE_FILES,
         REPORT_FILE,
+        TIER_MANIFEST,
 
 
 rule data:

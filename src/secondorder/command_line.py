@@ -1,4 +1,4 @@
-"""The command line: data and training without Snakemake, and the documents made from the configuration's models.
+"""The command line: data, training and manifests without Snakemake, and documents made from the configuration's models.
 
 ``train`` with a specification file needs nothing but PyTorch, NumPy, PyArrow and tqdm, so that a machine with a GPU and
 little else can train: ``resolve`` writes that file anywhere.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secondorder.data.layout import DROP_IN_VARIABLE, drop_in_folder, prepared_files
-from secondorder.errors import ConfigurationError, DataError, SecondOrderError
+from secondorder.errors import ConfigurationError, DataError, InputError, ResultError, SecondOrderError
 from secondorder.job import say
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, required=True, help="folder for metrics, timing, manifest and checkpoints"
     )
     train.set_defaults(command=_train)
+
+    compare = commands.add_parser("compare", help="name the first field in which two manifests differ")
+    compare.add_argument(
+        "manifests", type=Path, nargs=2, metavar="MANIFEST", help="manifest.json of a run or of a tier"
+    )
+    compare.set_defaults(command=_compare)
 
     document = commands.add_parser("document", help="write docs/configuration.md and the configuration's JSON schema")
     document.add_argument("--root", type=Path, default=Path(), help="the project's folder")
@@ -152,6 +158,19 @@ def _prepared(folder: Path, name: str) -> "Dataset":
     if missing := [str(path) for path in files if not path.is_file()]:
         raise DataError(f"{missing[0]} is missing; run `secondorder prepare {name} --output {folder}`")
     return load_dataset(*files)
+
+
+def _compare(parsed: argparse.Namespace) -> None:
+    from secondorder.provenance.comparison import compare_manifests
+    from secondorder.provenance.manifest import read_manifest
+
+    first, second = parsed.manifests
+    for path in (first, second):
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file; name the manifest.json of a run or of a tier")
+    if difference := compare_manifests(read_manifest(first), read_manifest(second)):
+        raise ResultError(f"{first} and {second} differ first in {difference}")
+    say(f"{first} and {second} agree in all that a second execution repeats")
 
 
 def _document(parsed: argparse.Namespace) -> None:

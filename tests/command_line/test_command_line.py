@@ -1,4 +1,4 @@
-"""The command line prepares data, resolves, trains and documents, and explains errors in one line."""
+"""The command line prepares data, resolves, trains, compares and documents, and explains errors in one line."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from secondorder.command_line import main
 from secondorder.data.layout import DROP_IN_VARIABLE
 from secondorder.errors import DataError
 from secondorder.job import job, say
+from secondorder.provenance.manifest import write_manifest
 from secondorder.training.specification import RunSpecification
 from secondorder.tuning.search import Search
 
@@ -354,6 +355,44 @@ def test_an_error_of_the_program_is_one_line_and_status_1(tmp_path):
     assert result.stdout == ""
     assert result.stderr.startswith("secondorder: nowhere.json: cannot be read as a run specification")
     assert result.stderr.count("\n") == 1
+
+
+# compare
+
+
+def manifest_file(path, **changes):
+    content = {"specification": {"optimizer_settings": {"learning_rate": 0.1}}, "wall_seconds": 2.0}
+    write_manifest(path, {**content, **changes})
+    return str(path)
+
+
+def test_manifests_that_agree_are_said_to(tmp_path, capsys):
+    first, second = manifest_file(tmp_path / "a.json"), manifest_file(tmp_path / "b.json", wall_seconds=3.0)
+    assert main(["compare", first, second]) == 0
+    assert capsys.readouterr().err == f"{first} and {second} agree in all that a second execution repeats\n"
+
+
+def test_first_field_that_differs_is_named(tmp_path, capsys):
+    other = {"optimizer_settings": {"learning_rate": 0.2}}
+    first, second = manifest_file(tmp_path / "a.json"), manifest_file(tmp_path / "b.json", specification=other)
+    assert main(["compare", first, second]) == 1
+    field = "specification.optimizer_settings.learning_rate: 0.1 and 0.2"
+    assert error_line(capsys) == f"secondorder: {first} and {second} differ first in {field}\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"runs": {}, "tables": {}}, "one manifest is of a run and the other of a whole tier", id="kinds"),
+        pytest.param({"format_version": 0}, "is no manifest of format 1", id="another format"),
+        pytest.param(None, "there is no such file; name the manifest.json", id="no file"),
+    ],
+)
+def test_what_cannot_be_compared_is_an_error_of_one_line(changes, message, tmp_path, capsys):
+    if changes is not None:
+        manifest_file(tmp_path / "b.json", **changes)
+    assert main(["compare", manifest_file(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 1
+    assert message in error_line(capsys)
 
 
 @pytest.mark.parametrize(

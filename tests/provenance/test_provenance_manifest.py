@@ -110,8 +110,32 @@ def test_environment_names_versions_of_what_is_installed(monkeypatch):
 
 def test_machine_is_described_without_its_name():
     described = manifest.machine()
-    assert set(described) == {"system", "machine", "processor"}
+    assert set(described) == {"system", "machine", "processor", "instructions"}
     assert platform.node() not in described.values()
+
+
+@pytest.mark.parametrize(
+    ("text", "processor", "instructions"),
+    [
+        pytest.param(
+            "processor\t: 0\nmodel name\t: A : B\nflags\t\t: fpu fma avx2 avx\n\nprocessor\t: 1\nflags\t: sse\n",
+            "A : B",
+            "avx avx2 fma",
+            id="x86",
+        ),
+        pytest.param("processor\t: 0\nFeatures\t: fp asimd sve\n", platform.processor(), "asimd sve", id="Arm"),
+        pytest.param(None, platform.processor(), "", id="a system that does not say"),
+    ],
+)
+def test_processor_is_what_the_system_says_of_the_first(monkeypatch, text, processor, instructions):
+    def read(path, **options):
+        if text is None:
+            raise OSError
+        return text
+
+    monkeypatch.setattr(manifest.Path, "read_text", read)
+    described = manifest.machine()
+    assert (described["processor"], described["instructions"]) == (processor, instructions)
 
 
 @pytest.mark.parametrize(("status", "dirty"), [("", False), (" M file.py", True)])

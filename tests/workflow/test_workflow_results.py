@@ -1,11 +1,15 @@
 """What a complete run leaves, on real images."""
 
 import json
+import platform
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from project_copy import Project
+
+from secondorder.files import file_digest
+from secondorder.provenance.tier_manifest import read_tier_manifest
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -20,6 +24,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
         "paper_tables/trimmed/final_metric.tex",
         "paper_tables/trimmed/time_to_target.csv",
         "results/trimmed/report.html",
+        "results/trimmed/manifest.json",
         "results/trimmed/runs/mnist_mlp/adam/metrics.parquet",
         "results/trimmed/runs/mnist_mlp/adam/timing.parquet",
         "results/trimmed/runs/mnist_mlp/adam/manifest.json",
@@ -53,6 +58,23 @@ def test_manifest_names_verified_data(finished_project: Project) -> None:
     data = json.loads(path.read_text(encoding="utf-8"))["data"]
     assert data["name"] == "mnist_5k"
     assert data["verified"] is True
+
+
+def test_manifest_of_the_tier_knows_every_run_and_table_by_its_sum(finished_project: Project) -> None:
+    results = finished_project.folder / "results/trimmed"
+    manifest = read_tier_manifest(results / "manifest.json")
+    assert list(manifest.runs["mnist_mlp"]) == ["adam", "nesterov", "sgd"]
+    for (problem, run), record in manifest.all_runs.items():
+        assert record.manifest_sha256 == file_digest(results / "runs" / problem / run / "manifest.json")
+    assert "aggregated/mnist_mlp/final_metric.parquet" in manifest.tables
+    for path, table in manifest.tables.items():
+        assert table.sha256 == file_digest(results / path)
+
+
+def test_manifest_of_the_tier_names_no_place(finished_project: Project) -> None:
+    text = (finished_project.folder / "results/trimmed/manifest.json").read_text(encoding="utf-8")
+    assert str(finished_project.folder) not in text
+    assert platform.node() not in text
 
 
 def test_console_says_where_everything_is(console: str) -> None:

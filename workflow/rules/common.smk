@@ -8,7 +8,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, (ROOT / "src").as_posix())
 
 from secondorder import optim, plotting, problems, tables
-from secondorder.configuration import landscapes, resolution, searching
+from secondorder.configuration import landscapes, resolution, searching, verification
 from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
 from secondorder.data.layout import name_drop_in_folder, prepared_files
@@ -236,6 +236,11 @@ REPORT_FILE = f"{RESULTS}/report.html"
 # Without a suffix. The files are sources, committed, and read as a layer of the tier's configuration.
 TUNED = f"config/tuned/{TIER}"
 TUNING_FILES = [f"{RESULTS}/tuning/trials.parquet", f"{TUNED}.yaml", f"{TUNED}.csv"] if SEARCHED else []
+
+
+TIER_MANIFEST = f"{RESULTS}/{MANIFEST}"
+VERIFIED = verification.verified_runs(CONFIGURATION)
+VERIFICATION = f"{RESULTS}/verification"
 
 
 # Inputs and parameters of rules, by their wildcards or their batch. What takes long to find takes both, and is found only
@@ -525,6 +530,39 @@ def table_batch_code(batch):
 def listed_once(reads):
     """Return the paths of several mappings from names to paths, each path once."""
     return list(dict.fromkeys(path for paths in reads for listed in paths.values() for path in listed))
+
+
+def rendered_tables():
+    """Return the paths of all tables that figures and tables read."""
+    return listed_once([*(figure_reads(name) for name in FIGURES), *(table_reads(name) for name in TABLES)])
+
+
+def verified_files():
+    """Return the result files of the runs that are computed again."""
+    return [path for problem, run in VERIFIED for path in run_files(problem, run)]
+
+
+def verified_datasets():
+    """Return the datasets of the runs that are computed again."""
+    return list(dict.fromkeys(resolution.dataset_of(CONFIGURATION, problem) for problem, _ in VERIFIED))
+
+
+def verifications(wildcards):
+    """Return what is told of each run that is computed again, and where it and its original lie."""
+    return [
+        {
+            "specification": specification(problem, run),
+            "original": run_folder(problem, run),
+            "output": f"{VERIFICATION}/runs/{problem}/{run}",
+        }
+        for problem, run in VERIFIED
+    ]
+
+
+def verification_code(wildcards):
+    """Return the digests of the code that computes runs again and compares them."""
+    compared = code_digest("secondorder.provenance.verification", "secondorder.provenance.verification_record")
+    return [compared, *(training_digests(problem, run) for problem, run in VERIFIED)]
 
 
 # A lock is held for as long as its file is open, so somebody has to keep it.

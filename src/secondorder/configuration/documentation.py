@@ -54,6 +54,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`landscapes`", models.LandscapesSection),
     ("`landscapes.functions.<function>`", models.FunctionSection),
     ("`capabilities`", models.CapabilitiesSection),
+    ("`verify`", models.VerifySection),
     ("`figures.<figure>`", models.FigureSection),
     ("`tables.<table>`", models.TableSection),
     ("`tuned.<problem>.<run>`", models.TunedSection),

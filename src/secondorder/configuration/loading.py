@@ -12,6 +12,7 @@ from secondorder.configuration.landscapes import check_landscapes
 from secondorder.configuration.models import Configuration, TunedFile, condition_problem
 from secondorder.configuration.resolution import check_names_and_settings
 from secondorder.configuration.searching import check_searches, check_transfer
+from secondorder.configuration.verification import check_verification
 from secondorder.errors import ConfigurationError
 from secondorder.training.device import resolve_device
 
@@ -250,6 +251,7 @@ def check_configuration(values: Mapping[str, Any]) -> Configuration:
     check_transfer(configuration)
     check_searches(configuration)
     check_landscapes(configuration)
+    check_verification(configuration)
     return configuration
 
 

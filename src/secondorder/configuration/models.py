@@ -464,6 +464,16 @@ class CapabilitiesSection(Section):
     samples: int = Field(32, ge=1, description="Most samples of the step; fewer where the run's batches are smaller.")
 
 
+class VerifySection(Section):
+    """What `snakemake verify` computes again and compares with what is there."""
+
+    runs: dict[Name, Annotated[list[Name], Field(min_length=1)]] | None = Field(
+        None, min_length=1, description="Runs by problem; `count` of all runs, evenly spaced, when absent."
+    )
+    count: int = Field(6, ge=1, description="Number of runs; all of them where there are fewer.")
+    seeds: int = Field(1, ge=1, description="How many seeds of each run, the first ones; all where there are fewer.")
+
+
 class FigureSection(Section):
     """A figure, under the name of its module in `secondorder.plotting`."""
 
@@ -535,6 +545,7 @@ class Configuration(Section):
     landscapes: LandscapesSection = Field(LandscapesSection(), description="Paths on analytic functions.")
     capabilities: CapabilitiesSection = Field(CapabilitiesSection(), description="Which run can train which problem.")
     tuning: TuningSection = Field(TuningSection(), description="How searched settings are chosen.")
+    verify: VerifySection = Field(VerifySection(), description="What `snakemake verify` computes again.")
     runs: dict[Name, RunSection] = Field(min_length=1, description="All runs by name, in the order figures show them.")
     studies: dict[Name, StudySection] = Field({}, description="Studies that vary a run, by name.")
     problems: dict[Name, ProblemSection] = Field(min_length=1, description="The problems of this tier by name.")
@@ -626,6 +637,10 @@ class Configuration(Section):
     def seed_list(self) -> list[int]:
         """The seeds, written out."""
         return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+    def without_places(self) -> dict[str, Any]:
+        """Return all values as plain ones, less the folder of data, which is a place on one machine."""
+        return self.model_dump(mode="json", exclude={"data": {"folder"}})
 
 
 def varied(run: RunSection, variant: VariantSection) -> RunSection:

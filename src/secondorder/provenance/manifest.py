@@ -3,7 +3,7 @@
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,18 @@ from secondorder.errors import ResultError
 from secondorder.files import write_text
 
 FORMAT_VERSION = 1
+_VECTOR_INSTRUCTIONS = ("sse", "avx", "fma", "amx", "asimd", "sve")
 _PACKAGES = ("secondorder", "torch", "numpy", "pyarrow", "pytorch-optimizer", "scipy", "snakemake")
 
 
-def environment() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result may depend on, where installed."""
+def environment(others: Iterable[str] = ()) -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result may depend on, where installed.
+
+    Args:
+        others: Further packages to name.
+    """
     versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *others):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
@@ -27,17 +32,29 @@ def environment() -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """Return the kind of machine, without its name."""
-    return {"system": platform.system(), "machine": platform.machine(), "processor": _processor()}
+    """Return the kind of machine, without its name.
+
+    ``instructions`` are the processor's vector instructions, where the system lists them: they choose the kernels and
+    so the rounding, and processors of one name may have others.
+    """
+    described = _described_processor()
+    names = (described.get("flags") or described.get("Features") or "").split()
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processor": described.get("model name") or platform.processor(),
+        "instructions": " ".join(sorted(name for name in names if name.startswith(_VECTOR_INSTRUCTIONS))),
+    }
 
 
-def _processor() -> str:
+def _described_processor() -> dict[str, str]:
+    """Return what the system says of its first processor; nothing where it does not, as on systems other than Linux."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+        return {}
+    pairs = (line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
 
 
 def commit() -> dict[str, Any]:
