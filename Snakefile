@@ -11,6 +11,7 @@ include: "workflow/rules/curvature.smk"
 include: "workflow/rules/landscapes.smk"
 include: "workflow/rules/capabilities.smk"
 include: "workflow/rules/tuning.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
@@ -63,6 +64,12 @@ rule tune:
         TUNING_FILES,
 
 
+rule claims:
+    """Every claim with its verdict, and the numbers that it rests on."""
+    input:
+        [table_path(name, None) for name in OF_CLAIMS],
+
+
 rule figures:
     """All figures."""
     input:
@@ -98,6 +105,16 @@ for name in TABLES:
             f"table_{name}"
         input:
             table_files(name),
+
+
+# One target for each claim, with the figures and tables that show its evidence.
+for name in CLAIMS:
+
+    rule:
+        name:
+            f"claim_{name}"
+        input:
+            claim_files(name),
 
 
 onstart:

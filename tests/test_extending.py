@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 import torch
 
+from secondorder.claims.ledger import judge_claims
+from secondorder.claims.loading import load_claims
 from secondorder.training.objective import Objective
 from secondorder.training.work import Work
 
@@ -54,3 +57,32 @@ def test_the_problem_has_the_parameters_that_it_says(example):
     network = problem.network()
     assert sum(parameter.numel() for parameter in network.parameters()) == 7_850
     assert problem.loss(network(torch.zeros(4, 1, 28, 28)), torch.zeros(4, dtype=torch.int64)).ndim == 0
+
+
+@pytest.fixture
+def example_claim(tmp_path):
+    """The claim of the page, from a folder of its own."""
+    (block,) = re.findall(r"## A claim\n.*?```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (tmp_path / "D1.yaml").write_text(block, encoding="utf-8")
+    return load_claims(tmp_path)["D1"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [(4.0, "REPRODUCED"), (9.0, "DIRECTION-ONLY"), (20.0, "NOT-REPRODUCED")]
+)
+def test_the_claim_has_a_verdict(example_claim, seconds, verdict):
+    rows = [
+        {
+            "problem": "mnist_mlp",
+            "run": run,
+            "seed": seed,
+            "metric": "accuracy (%)",
+            "test_error": 5 + 0.1 * (seed % 3),
+            "validation_error": 5 + worse,
+            "seconds_to_target": needed,
+        }
+        for run, worse, needed in (("sgd", 1, 12.0), ("adam", 0, 10.0), ("sophia", 0, seconds))
+        for seed in range(10)
+    ]
+    _, verdicts = judge_claims([example_claim], {"outcomes": pd.DataFrame(rows)}, {}, {}, 0.95)
+    assert verdicts["verdict"].tolist() == [verdict]

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(command=_compare)
 
-    document = commands.add_parser("document", help="write docs/configuration.md and the configuration's JSON schema")
+    document = commands.add_parser("document", help="write docs/configuration.md and the JSON schemas")
     document.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     document.set_defaults(command=_document)
     return parser
@@ -174,8 +174,10 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 
 def _document(parsed: argparse.Namespace) -> None:
+    from secondorder.claims import documentation as of_claims
     from secondorder.configuration.documentation import DOCUMENT, SCHEMA_FILE, document, schema
     from secondorder.files import write_text
 
     write_text(parsed.root / DOCUMENT, document())
     write_text(parsed.root / SCHEMA_FILE, schema())
+    write_text(parsed.root / of_claims.SCHEMA_FILE, of_claims.schema())

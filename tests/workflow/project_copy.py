@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "environment.yml", "requirements.txt", "workflow", "config", "profiles", "src")
+COPIED = ("Snakefile", "environment.yml", "requirements.txt", "workflow", "config", "claims", "profiles", "src")
 BATCHED = re.compile(r"^(train_runs|train_trials|aggregate_metrics|draw_figures|write_tables)_\w+$")
 TRIMMED = Path(__file__).with_name("trimmed.yaml")
 

@@ -8,6 +8,8 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, (ROOT / "src").as_posix())
 
 from secondorder import optim, plotting, problems, tables
+from secondorder.claims.loading import load_claims
+from secondorder.claims.names import OF_CLAIMS
 from secondorder.configuration import landscapes, resolution, searching, verification
 from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
@@ -17,7 +19,7 @@ from secondorder.files import take_lock
 from secondorder.job import import_from_checkout
 from secondorder.landscapes.names import OF_LANDSCAPES
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
-from secondorder.statistics.names import AGGREGATED
+from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
 from secondorder.training.device import resolve_device
 from secondorder.training.layout import MANIFEST, METRICS, SNAPSHOTS, TIMING, VOUCHED_FOR
 from secondorder.tuning.trials import trial_name
@@ -28,20 +30,21 @@ TEMPLATES = ROOT / "src" / "secondorder" / "report" / "templates"
 
 
 def checked_configuration():
-    """Return the checked configuration, or stop with one line before any job starts."""
+    """Return the checked configuration and claims, or stop with one line before any job starts."""
     try:
         in_files = {}
         for path in workflow.configfiles:
             in_files = merge(in_files, read_yaml(Path(path)))
         configuration = load_configuration(typed_overrides(config, in_files), ROOT / "config")
         check_machine(configuration)
+        claims = load_claims(ROOT / "claims")
     except SecondOrderError as error:
         print(f"configuration: {error}", file=sys.stderr)
         sys.exit(1)
-    return configuration
+    return configuration, claims
 
 
-CONFIGURATION = checked_configuration()
+CONFIGURATION, CLAIMS = checked_configuration()
 # The folder is looked at by the job and no parameter of it: where verified data lies does not change what it is.
 if CONFIGURATION.data.folder:
     name_drop_in_folder(CONFIGURATION.data.folder)
@@ -106,6 +109,8 @@ def table_path(name, problem):
         return f"{RESULTS}/landscapes/{name}.parquet"
     if name in PROBED:
         return f"{RESULTS}/{name}/{problem}.parquet"
+    if name in OF_CLAIMS:
+        return f"{RESULTS}/claims/{name}.parquet"
     return aggregated([name], problem)[name]
 
 
@@ -132,6 +137,8 @@ def section_paths(section, problem=None):
 def exist(section, problem=None):
     """Return whether there are the tables that a figure or a table reads, of a problem or of any."""
     available = [resolution.problems_with(CONFIGURATION, name) for name in section.reads]
+    if set(section.reads) & set(OF_CLAIMS):
+        available.append(list(CLAIMS))
     if section.of_conditions:
         available.append([each for each in CONFIGURATION.problems if resolution.conditions_of(CONFIGURATION, each)])
     return all(problem in listed if problem else listed for listed in available)
@@ -188,6 +195,30 @@ def figure_files(name):
 def table_files(name):
     """Return the files of one table."""
     return [f"paper_tables/{TIER}/{name}.{suffix}" for suffix in ("csv", "md", "tex")]
+
+
+# What each claim reads: the tables that the tier makes, and why it does not make the others.
+CLAIMED = dict.fromkeys(part.table for claim in CLAIMS.values() for part in claim.evidence)
+SHOWN = {name for kind, *_ in FIGURES.values() for name in CONFIGURATION.figures[kind].reads} | set(TABLES_READ)
+CLAIMED_ABSENT = {name: reason for name in CLAIMED if (reason := resolution.absence(CONFIGURATION, name, SHOWN))}
+
+
+def claimed_paths():
+    """Return the paths of the tables that claims read, by name: aggregated ones of conditions too."""
+    made = [name for name in CLAIMED if name not in CLAIMED_ABSENT]
+    whole = [name for name in made if name in AGGREGATED and name not in OF_OPTIMIZER]
+    return {
+        **table_paths([name for name in made if name not in whole]),
+        **table_paths(whole, list(CONFIGURATION.all_problems)),
+    }
+
+
+def claim_files(name):
+    """Return the verdicts, and what shows the evidence of a claim, as far as the tier makes it."""
+    claim = CLAIMS[name]
+    shown = [path for figure, (kind, *_) in FIGURES.items() if kind in claim.figures for path in figure_files(figure)]
+    shown += [path for table in (*claim.tables, "claims") if table in TABLES for path in table_files(table)]
+    return [*shown, *(table_path(table, None) for table in OF_CLAIMS)]
 
 
 SEARCHED = [

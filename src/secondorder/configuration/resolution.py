@@ -1,12 +1,13 @@
 """From a checked configuration to the specification of each run."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from secondorder import optim, plotting, problems, tables
+from secondorder.claims.names import OF_CLAIMS
 from secondorder.configuration.declared import settings_model
 from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.models import (
@@ -24,8 +25,11 @@ from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
 from secondorder.training.specification import RunSpecification
 from secondorder.validation.names import CURVATURE, OF_FULL_HESSIAN, OF_METHOD, OF_PROBLEM, PROBED
 
-READABLE = (*AGGREGATED, *CURVATURE, *OF_LANDSCAPES, *PROBED)
-"""Tables that a figure or a table can read."""
+MEASURED = (*AGGREGATED, *CURVATURE, *OF_LANDSCAPES, *PROBED)
+"""Tables of results, which a figure, a table or a claim can read."""
+
+READABLE = (*MEASURED, *OF_CLAIMS)
+"""Tables that a figure or a table can read: those of results, and what the judging of claims leaves."""
 
 
 def runs_of(configuration: Configuration, problem: str) -> list[str]:
@@ -55,6 +59,20 @@ def conditions_of(configuration: Configuration, problem: str) -> list[str]:
     """Return a problem and the problems that its conditions make of it; nothing where it has none."""
     made = configuration.condition_problems(problem).values()
     return [problem, *made] if made else []
+
+
+def condition_references(configuration: Configuration) -> dict[str, dict[str, str]]:
+    """Return, by problem that has conditions, each of its conditions with the one that it is compared with.
+
+    The problem itself is one of its conditions; the one that the others are compared with has no entry.
+    """
+    references = {}
+    for problem, section in configuration.problems.items():
+        made = configuration.condition_problems(problem)
+        reference = made.get(section.condition_reference or "", problem)
+        if made:
+            references[problem] = {each: reference for each in (problem, *made.values()) if each != reference}
+    return references
 
 
 def module_of(configuration: Configuration, problem: str) -> str:
@@ -106,6 +124,21 @@ def reads_of(configuration: Configuration) -> set[str]:
     """Return the tables that figures and tables of the tier read."""
     of_figures = {name for section in configuration.figures.values() for name in section.reads}
     return of_figures | {name for section in configuration.tables.values() for name in section.reads}
+
+
+def absence(configuration: Configuration, table: str, shown: Collection[str]) -> str:
+    """Return why the tier has no such table of results for a claim to read; nothing where it has one.
+
+    Claims make no measurement of their own: what neither a figure nor a table of the tier shows is not made for them.
+
+    Args:
+        configuration: The configuration.
+        table: The table's name.
+        shown: The tables that the figures and tables of the tier read.
+    """
+    if table not in AGGREGATED and table not in shown:
+        return f"no figure and no table of tier {configuration.tier} reads {table}, so that it is not made"
+    return "" if problems_with(configuration, table) else f"no problem of tier {configuration.tier} has a table {table}"
 
 
 def followed_runs(configuration: Configuration, problem: str) -> list[str]:

@@ -11,6 +11,7 @@ from secondorder.statistics.collection import CollectedRuns
 from secondorder.statistics.curves import evaluation_rows, summarise_curves
 from secondorder.statistics.final_metric import summarise_final_metric
 from secondorder.statistics.krylov import krylov_steps
+from secondorder.statistics.outcomes import outcomes_of_seeds
 from secondorder.statistics.step_cost import summarise_step_cost
 from secondorder.statistics.time_to_target import summarise_time_to_target
 from secondorder.statistics.updates_to_loss import summarise_updates_to_loss
@@ -39,6 +40,7 @@ def aggregate(
         "curves": summarise_curves(rows, runs.seeds, confidence, resamples),
         "final_metric": summarise_final_metric(runs.metrics, runs.seeds, described, confidence, resamples),
         "krylov": krylov_steps(runs.metrics),
+        "outcomes": outcomes_of_seeds(rows, runs, described, targets, loss_targets),
         "seeds": runs.seeds,
         "step_cost": summarise_step_cost(runs.timing, runs.seeds),
         "time_to_target": summarise_time_to_target(rows, runs.seeds, described, targets),

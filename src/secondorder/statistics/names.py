@@ -3,4 +3,13 @@
 OF_OPTIMIZER = {"krylov": "newton_krylov"}
 """Tables of one optimizer's steps: figures and tables have them of the problems that train a run of it."""
 
-AGGREGATED = ("curves", "final_metric", "seeds", "step_cost", "time_to_target", "updates_to_loss", *OF_OPTIMIZER)
+AGGREGATED = (
+    "curves",
+    "final_metric",
+    "outcomes",
+    "seeds",
+    "step_cost",
+    "time_to_target",
+    "updates_to_loss",
+    *OF_OPTIMIZER,
+)

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 
@@ -39,6 +41,30 @@ def rank_correlation(ranks: pd.Series, others: pd.Series) -> float:
     if len(both) < 2:
         return float("nan")
     return float(stats.kendalltau(both.iloc[:, 0], both.iloc[:, 1], variant="b").statistic)
+
+
+def ranking_changes(changed: pd.DataFrame, reference: pd.DataFrame) -> NDArray[np.float64]:
+    """Return by how much a condition changes the ranking of the runs, seed by seed, beyond what seeds alone change.
+
+    d_s = τ_b(ranks of the condition by seed s, ranks of the reference by seed s') less τ_b(ranks of the reference by
+    seed s, ranks of the reference by seed s'), s' the seed after s, and the first after the last. Both rankings of each
+    pair are of different seeds, so that d has mean 0 where the condition changes nothing, however much seeds do.
+
+    Args:
+        changed: An error per seed (rows) and run under the condition; NaN for a diverged seed, which ranks last.
+        reference: The same without the condition, with the same rows and columns.
+    """
+    ranks, plain = (
+        [rank_runs(row, row.isna(), higher_is_better=False) for _, row in errors.iterrows()]
+        for errors in (changed, reference)
+    )
+    later = [*plain[1:], plain[0]]
+    return np.array(
+        [
+            rank_correlation(under, other) - rank_correlation(own, other)
+            for under, own, other in zip(ranks, plain, later, strict=True)
+        ]
+    )
 
 
 def higher_is_better(finals: pd.DataFrame) -> bool:

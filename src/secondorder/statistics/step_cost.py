@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+_SEED = ["problem", "run", "seed"]
 _OF_SEED = ("seconds", "gradient_equivalents", "peak_memory_bytes")
 
 
@@ -21,36 +22,41 @@ def summarise_step_cost(timing: pd.DataFrame, seeds: pd.DataFrame) -> pd.DataFra
         peak_memory_bytes the median under that name and ``_min`` and ``_max``; NaN where no seed made a step.
     """
     rows = []
-    of_run = dict(iter(timing.groupby(["problem", "run"], sort=False)))
-    for (problem, run), group in seeds.groupby(["problem", "run"], sort=False):
-        measured = of_run.get((problem, run), timing.iloc[:0])
-        costs = pd.DataFrame([_cost(measured[measured["seed"] == seed]) for seed in group["seed"]])
-        row = {"problem": problem, "run": run, "seeds": len(group), "steps": int(costs["steps"].sum())}
+    for (problem, run), costs in costs_of_seeds(timing, seeds).groupby(["problem", "run"], sort=False):
+        row = {"problem": problem, "run": run, "seeds": len(costs), "steps": int(costs["steps"].sum())}
         for name in _OF_SEED:
             row |= {name: costs[name].median(), f"{name}_min": costs[name].min(), f"{name}_max": costs[name].max()}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _cost(timing: pd.DataFrame) -> dict[str, float]:
-    """Return what one step of one seed costs."""
-    clock = timing[(timing["scope"] == "step") & (timing["metric"] == "seconds")].sort_values("step")
-    memory = timing[timing["metric"] == "peak_memory_bytes"]["value"]
-    if clock.empty:
-        return {
-            "steps": 0.0,
-            "seconds": float("nan"),
-            "gradient_equivalents": float("nan"),
-            "peak_memory_bytes": memory.max(),
+def costs_of_seeds(timing: pd.DataFrame, seeds: pd.DataFrame) -> pd.DataFrame:
+    """Return what one step of each seed costs; see :func:`summarise_step_cost`.
+
+    Args:
+        timing: Rows of timing files with ``problem`` and ``run``.
+        seeds: One row per problem, run and seed.
+
+    Returns:
+        Columns problem, run, seed, steps, and of one step seconds, gradient_equivalents and peak_memory_bytes, a row
+        for each of ``seeds`` in their order; NaN where a seed made no step.
+    """
+    clock = timing[(timing["scope"] == "step") & (timing["metric"] == "seconds")].sort_values([*_SEED, "step"])
+    of_seed = clock.groupby(_SEED)
+    # Of the first reading of a seed there is no earlier one, and its own position and time are the differences.
+    passed = of_seed["value"].diff().fillna(clock["value"]) / of_seed["step"].diff().fillna(clock["step"])
+    last = of_seed.last()
+    costs = pd.DataFrame(
+        {
+            "steps": last["step"].astype(float),
+            "seconds": passed.groupby([clock[name] for name in _SEED]).median(),
+            "gradient_equivalents": last["gradient_equivalents"] / last["step"],
         }
-    last = clock.iloc[-1]
-    steps, seconds = (clock[name].diff().fillna(clock[name]) for name in ("step", "value"))
-    return {
-        "steps": float(last["step"]),
-        "seconds": float((seconds / steps).median()),
-        "gradient_equivalents": float(last["gradient_equivalents"] / last["step"]),
-        "peak_memory_bytes": memory.max(),
-    }
+    )
+    memory = timing[timing["metric"] == "peak_memory_bytes"].groupby(_SEED)["value"].max()
+    costs = costs.join(memory.rename("peak_memory_bytes").astype(float), how="outer")
+    found = seeds[_SEED].merge(costs.reset_index(), on=_SEED, how="left", validate="one_to_one")
+    return found.fillna({"steps": 0.0})
 
 
 def relative_cost(costs: pd.DataFrame, reference: str) -> pd.DataFrame:

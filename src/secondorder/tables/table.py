@@ -24,6 +24,7 @@ class Table:
         ranges: Columns x that are shown as "x (x_min–x_max)", the three columns in one.
         significant: Significant digits in Markdown and LaTeX, by column, of numbers that span many magnitudes.
         unshown: Columns of the CSV alone, where all of them were too many to read.
+        sentences: Columns that LaTeX breaks into lines, which share the width of the page.
     """
 
     rows: pd.DataFrame
@@ -33,6 +34,7 @@ class Table:
     ranges: Sequence[str] = ()
     significant: Mapping[str, int] = field(default_factory=dict)
     unshown: Sequence[str] = ()
+    sentences: Sequence[str] = ()
 
     def shown(self) -> pd.DataFrame:
         """Return the rows as text for readers: rounded, ∞ for infinite, a dash for what does not exist."""
@@ -59,14 +61,17 @@ class Table:
 
     def latex(self) -> str:
         """Return the table as a LaTeX ``table`` with booktabs rules."""
-        shown = self.shown().rename(columns=lambda name: str(name).replace("_", " "))
+        shown = self.shown()
+        width = f"p{{{0.7 / max(1, len(self.sentences)):.2f}\\textwidth}}"
+        alignments = [width if column in self.sentences else _ALIGNMENT[_is_name(column)][0] for column in shown]
+        shown = shown.rename(columns=lambda name: str(name).replace("_", " "))
         shown = shown.map(_latex_text)
         return str(
             shown.to_latex(
                 index=False,
                 escape=False,
                 caption=_latex_text(self.caption),
-                column_format="".join(_ALIGNMENT[_is_name(column)][0] for column in shown),
+                column_format="".join(alignments),
                 position="t",
             )
         )
@@ -103,6 +108,10 @@ def _is_name(column: object) -> bool:
         "method",
         "control",
         "check",
+        "claim",
+        "verdict",
+        "sentence",
+        "why",
     }
 
 
