@@ -4,18 +4,34 @@ min_version("9.0")
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/training.smk"
-include: "workflow/rules/statistics.smk"
-include: "workflow/rules/curvature.smk"
-include: "workflow/rules/landscapes.smk"
-include: "workflow/rules/capabilities.smk"
-include: "workflow/rules/tuning.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/provenance.smk"
+
+
+# Where kept metrics are shown, there is no rule that gets data, trains or measures.
+if not KEPT:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/training.smk"
+    include: "workflow/rules/statistics.smk"
+    include: "workflow/rules/curvature.smk"
+    include: "workflow/rules/landscapes.smk"
+    include: "workflow/rules/capabilities.smk"
+    include: "workflow/rules/tuning.smk"
+    include: "workflow/rules/provenance.smk"
+    include: "workflow/rules/archive.smk"
+
+else:
+
+    for name in ("data", "training", "curvature", "landscapes", "capabilities", "tune", "verify", "keep_metrics"):
+
+        rule:
+            name:
+                name
+            input:
+                nothing_is_measured,
 
 
 rule all:
@@ -25,43 +41,7 @@ rule all:
         FIGURE_FILES,
         TABLE_FILES,
         REPORT_FILE,
-        TIER_MANIFEST,
-
-
-rule data:
-    """Prepared datasets."""
-    input:
-        [prepared(dataset) for dataset in DATASETS],
-
-
-rule training:
-    """Metrics, timing and manifest of every run."""
-    input:
-        RUN_FILES,
-
-
-rule curvature:
-    """Checks of the exact Hessian, and curvature along training."""
-    input:
-        CURVATURE_FILES,
-
-
-rule landscapes:
-    """Paths of every run on analytic functions."""
-    input:
-        LANDSCAPE_FILES,
-
-
-rule capabilities:
-    """Which run can train which problem, by trying one step of each."""
-    input:
-        CAPABILITY_FILES,
-
-
-rule tune:
-    """Settings chosen from equally many trials of every run: config/tuned/<tier>.yaml, which later calls read."""
-    input:
-        TUNING_FILES,
+        [] if KEPT else TIER_MANIFEST,
 
 
 rule claims:

@@ -32,6 +32,7 @@ class Context:
         conditions: By problem that has conditions, the names to show of it and of the problems of its conditions.
         condition_references: By problem that has conditions, the one of these that the others are compared with.
         transfers: By problem on which runs take settings that were tuned elsewhere, where these come from.
+        kept: The sentence that says which kept metrics are shown; empty where the tier's own are.
     """
 
     labels: Mapping[str, str]
@@ -50,6 +51,7 @@ class Context:
     conditions: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     condition_references: Mapping[str, str] = dataclasses.field(default_factory=dict)
     transfers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    kept: str = ""
 
     def metric(self, problem: str) -> MetricDescription:
         """Return what networks are judged by on a problem."""
@@ -90,6 +92,16 @@ def transfer_note(context: Context, problems: Iterable[str]) -> str:
         where = "" if len(taking) == len(shown) else f"On {', '.join(taking)}: "
         sentences.append(f"{where}settings transferred from {source}.")
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
+
+
+def origin_note(context: Context, problems: Iterable[str]) -> str:
+    """Return the sentences on where settings and metrics come from, where that is not the tier itself.
+
+    Args:
+        context: Says where they come from.
+        problems: The problems that are shown.
+    """
+    return f"{transfer_note(context, problems)} {context.kept}".strip()
 
 
 def data_note(seeds: pd.DataFrame) -> str:

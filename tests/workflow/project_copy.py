@@ -26,18 +26,18 @@ class Project:
 
     folder: Path
 
-    def command(self, *arguments: str) -> list[str]:
-        """Return a call of Snakemake with the trimmed configuration."""
-        return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", str(TRIMMED)]
+    def command(self, *arguments: str, configuration: Path = TRIMMED) -> list[str]:
+        """Return a call of Snakemake, with the trimmed configuration where no other is named."""
+        return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", str(configuration)]
 
     def environment(self) -> dict[str, str]:
         """Return the environment of such a call, in which there is no drop-in folder and no other checkout."""
         return {name: value for name, value in os.environ.items() if name not in {"SECONDORDER_DATA", "PYTHONPATH"}}
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def snakemake(self, *arguments: str, configuration: Path = TRIMMED) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end."""
         return subprocess.run(
-            self.command(*arguments),
+            self.command(*arguments, configuration=configuration),
             cwd=self.folder,
             env=self.environment(),
             text=True,

@@ -1,3 +1,9 @@
+rule capabilities:
+    """Which run can train which problem, by trying one step of each."""
+    input:
+        CAPABILITY_FILES,
+
+
 rule probe_capabilities:
     input:
         arrays=run_arrays,

@@ -1,5 +1,6 @@
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,11 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, (ROOT / "src").as_posix())
 
+from snakemake.exceptions import WorkflowError
+
 from secondorder import optim, plotting, problems, tables
+from secondorder.archive.kept import read_kept
+from secondorder.archive.layout import KEPT_FOLDER, RUNS as KEPT_RUNS
 from secondorder.claims.loading import load_claims
 from secondorder.claims.names import OF_CLAIMS
 from secondorder.configuration import landscapes, resolution, searching, verification
@@ -50,6 +55,10 @@ if CONFIGURATION.data.folder:
     name_drop_in_folder(CONFIGURATION.data.folder)
 TIER = CONFIGURATION.tier
 RESULTS = f"results/{TIER}"
+# Kept metrics, which are read in place of results and checked whenever this file is read; None where results are made.
+KEPT = read_kept(ROOT / KEPT_FOLDER / CONFIGURATION.archive.tier) if CONFIGURATION.archive else None
+# What figures, tables and report read lies here.
+METRICS = f"{KEPT_FOLDER}/{KEPT.tier}" if KEPT else RESULTS
 DATASETS = resolution.datasets_of(CONFIGURATION)
 # The code that decides what prepared data holds. How files are got is no part of it: they are known by their checksums.
 DATA_CODE = module_digest(
@@ -91,7 +100,7 @@ def specification(problem, run):
 
 def aggregated_folder(problem):
     """Return the folder of a problem's aggregated tables."""
-    return f"{RESULTS}/aggregated/{problem}"
+    return f"{METRICS}/aggregated/{problem}"
 
 
 def aggregated(names, problem):
@@ -102,13 +111,13 @@ def aggregated(names, problem):
 def table_path(name, problem):
     """Return the path of a table that figures and tables read."""
     if name in OF_METHOD:
-        return f"{RESULTS}/curvature/{name}.parquet"
+        return f"{METRICS}/curvature/{name}.parquet"
     if name in OF_PROBLEM:
-        return f"{RESULTS}/curvature/{problem}/{name}.parquet"
+        return f"{METRICS}/curvature/{problem}/{name}.parquet"
     if name in OF_LANDSCAPES:
-        return f"{RESULTS}/landscapes/{name}.parquet"
+        return f"{METRICS}/landscapes/{name}.parquet"
     if name in PROBED:
-        return f"{RESULTS}/{name}/{problem}.parquet"
+        return f"{METRICS}/{name}/{problem}.parquet"
     if name in OF_CLAIMS:
         return f"{RESULTS}/claims/{name}.parquet"
     return aggregated([name], problem)[name]
@@ -151,7 +160,8 @@ def figure_name(kind, problem=None, study=None):
 
 def presentation_context(problem=None, study=None):
     """Return what figures and tables are told besides their numbers, as plain values."""
-    return context_of(CONFIGURATION, problem, study).to_mapping()
+    context = context_of(CONFIGURATION, problem, study)
+    return replace(context, kept=KEPT.note if KEPT else "").to_mapping()
 
 
 # Every study on every problem that makes it.
@@ -252,13 +262,22 @@ def batches_of(members, size):
     return [Batch(number, part) for number, part in enumerate(split(members, size), start=1)]
 
 
+def dealt_batches(members, size):
+    """Return the jobs that share out some names in turn, because neighbours are of one kind and take alike long."""
+    count = len(split(members, size))
+    return [Batch(number, members[number - 1 :: count]) for number in range(1, count + 1)]
+
+
 TRAINING_BATCHES = training_batches(RUNS)
 TUNING_BATCHES = training_batches(SEARCHED)
 SUMMARY_BATCHES = batches_of(list(CONFIGURATION.all_problems), CONFIGURATION.per_process.summaries)
-FIGURE_BATCHES = batches_of(list(FIGURES), CONFIGURATION.per_process.renderings)
-TABLE_BATCHES = batches_of(TABLES, CONFIGURATION.per_process.renderings)
+FIGURE_BATCHES = dealt_batches(list(FIGURES), CONFIGURATION.per_process.renderings)
+TABLE_BATCHES = dealt_batches(TABLES, CONFIGURATION.per_process.renderings)
 FIGURE_FILES = [path for name in FIGURES for path in figure_files(name)]
 TABLE_FILES = [path for name in TABLES for path in table_files(name)]
+RUN_MANIFESTS = (
+    [f"{METRICS}/{KEPT_RUNS}"] if KEPT else [f"{run_folder(problem, run)}/{MANIFEST}" for problem, run in RUNS]
+)
 RUN_FILES = [path for problem, run in RUNS for path in run_files(problem, run)]
 CURVATURE_FILES = [path for paths in table_paths(CURVATURE).values() for path in paths]
 LANDSCAPE_FILES = [path for paths in table_paths(OF_LANDSCAPES).values() for path in paths]
@@ -596,6 +615,24 @@ def verification_code(wildcards):
     return [compared, *(training_digests(problem, run) for problem, run in VERIFIED)]
 
 
+def kept_tables():
+    """Return the paths of everything that figures, tables, report and verdicts are made of, besides manifests."""
+    read = listed_once([*map(figure_reads, FIGURES), *map(table_reads, TABLES), claimed_paths()])
+    # Verdicts are judged again.
+    return [path for path in read if path not in {table_path(name, None) for name in OF_CLAIMS}]
+
+
+KEPT_TABLES = kept_tables()
+KEPT_NAMES = [path.removeprefix(f"{METRICS}/") for path in KEPT_TABLES]
+
+
+def nothing_is_measured(wildcards):
+    """Refuse a target that the tier archive does not have."""
+    raise WorkflowError(
+        f"the tier {TIER} shows kept metrics and makes none; name another tier, such as tier={KEPT.tier}"
+    )
+
+
 # A lock is held for as long as its file is open, so somebody has to keep it.
 HELD_LOCKS = []
 
@@ -612,7 +649,7 @@ def lock_results():
 def say_where_everything_is():
     """Print where the results lie."""
     print(
-        f"\n  report   {REPORT_FILE}\n  figures  figures/{TIER}/\n  tables   paper_tables/{TIER}/\n  metrics  {RESULTS}/runs/\n",
+        f"\n  report   {REPORT_FILE}\n  figures  figures/{TIER}/\n  tables   paper_tables/{TIER}/\n  metrics  {METRICS}/\n",
         file=sys.stderr,
     )
 

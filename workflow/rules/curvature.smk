@@ -1,3 +1,9 @@
+rule curvature:
+    """Checks of the exact Hessian, and curvature along training."""
+    input:
+        CURVATURE_FILES,
+
+
 rule validate_exact_hessian:
     input:
         arrays=prepared(CONFIGURATION.curvature.dataset)[0],

@@ -1,3 +1,9 @@
+rule data:
+    """Prepared datasets."""
+    input:
+        [prepared(dataset) for dataset in DATASETS],
+
+
 rule prepare_dataset:
     output:
         arrays="results/data/{dataset}.npz",

@@ -1,3 +1,9 @@
+rule landscapes:
+    """Paths of every run on analytic functions."""
+    input:
+        LANDSCAPE_FILES,
+
+
 rule trace_trajectories:
     output:
         trajectories=table_path("trajectories", None),

@@ -3,7 +3,7 @@ rule render_report:
         **TABLES_READ,
         figures=[f"figures/{TIER}/{name}.png" for name in FIGURES],
         tables=TABLE_FILES,
-        manifests=[f"{run_folder(problem, run)}/{MANIFEST}" for problem, run in RUNS],
+        manifests=RUN_MANIFESTS,
     output:
         page=REPORT_FILE,
     log:

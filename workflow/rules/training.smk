@@ -1,3 +1,9 @@
+rule training:
+    """Metrics, timing and manifest of every run."""
+    input:
+        RUN_FILES,
+
+
 for batch in TRAINING_BATCHES:
 
     rule:

@@ -1,3 +1,9 @@
+rule tune:
+    """Settings chosen from equally many trials of every run: config/tuned/<tier>.yaml, which later calls read."""
+    input:
+        TUNING_FILES,
+
+
 for batch in TUNING_BATCHES:
 
     rule:

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from secondorder import plotting, tables
+from secondorder.archive.runs import read_run_manifests
 from secondorder.configuration.models import Configuration
 from secondorder.files import write_text
 from secondorder.job import job
-from secondorder.presentation import Context, transfer_note
-from secondorder.provenance.manifest import read_manifest
+from secondorder.presentation import Context, origin_note
 from secondorder.report.rendering import ReportFigure, render_report
 from secondorder.statistics.aggregation import of_problems, read_aggregated
 from secondorder.tables.table import with_note
 
 
 def _caption(kind: str, context: Context, problems: list[str]) -> str:
-    return f"{plotting.load(kind).caption(context)} {transfer_note(context, problems)}".strip()
+    return f"{plotting.load(kind).caption(context)} {origin_note(context, problems)}".strip()
 
 
 with job(snakemake.log[0]):
@@ -29,10 +29,10 @@ with job(snakemake.log[0]):
     context = Context(**snakemake.params.context)
     built = {
         name: with_note(
-            tables.load(name).build(of_problems(aggregated, problems), context), transfer_note(context, problems)
+            tables.load(name).build(of_problems(aggregated, problems), context), origin_note(context, problems)
         )
         for name, problems in snakemake.params.tables.items()
     }
-    manifests = [read_manifest(Path(path)) for path in snakemake.input.manifests]
+    manifests = read_run_manifests([Path(path) for path in snakemake.input.manifests])
     page = render_report(configuration, figures, built, manifests, context)
     write_text(Path(snakemake.output.page), page)

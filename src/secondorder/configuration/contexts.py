@@ -49,6 +49,6 @@ def _transfer(configuration: Configuration, problem: str) -> str:
             continue
         own = run in configuration.tuned.get(problem, {})
         named = tuned.problem or (None if own else base)
-        tier = None if tuned.tier == configuration.tier else f"tier {tuned.tier}"
+        tier = None if tuned.tier == configuration.measured_tier else f"tier {tuned.tier}"
         sources.add(", ".join(filter(None, (tier, f"problem {named}" if named else None))))
     return " and ".join(sorted(filter(None, sources)))

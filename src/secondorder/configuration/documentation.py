@@ -55,6 +55,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`landscapes.functions.<function>`", models.FunctionSection),
     ("`capabilities`", models.CapabilitiesSection),
     ("`verify`", models.VerifySection),
+    ("`archive`", models.ArchiveSection),
     ("`figures.<figure>`", models.FigureSection),
     ("`tables.<table>`", models.TableSection),
     ("`tuned.<problem>.<run>`", models.TunedSection),

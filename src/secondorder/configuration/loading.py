@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from secondorder.archive.layout import KEPT_FOLDER
+from secondorder.configuration.archived import archived_values
 from secondorder.configuration.explanation import explain, unknown_name
 from secondorder.configuration.landscapes import check_landscapes
 from secondorder.configuration.models import Configuration, TunedFile, condition_problem
@@ -32,6 +34,8 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
     is inherited. What lies over those and gives a setting, for the run or for the run on the problem, goes before the
     tuned one.
 
+    A tier with a section ``archive`` has the configuration that the metrics were made with that it shows.
+
     Args:
         overrides: What the user gives; its ``based_on`` or else its ``tier`` (``smoke`` when absent) names the tier's
             file, which may itself be based on another.
@@ -39,6 +43,7 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
 
     Raises:
         ConfigurationError: In one line, the key, what was given, what is allowed, and the nearest known key.
+        ResultError: Kept metrics are asked for and a file of them is not what was kept.
     """
     if not folder.is_dir():
         raise ConfigurationError(f"there is no folder {folder} of tiers; run in the project's folder, or name it")
@@ -51,6 +56,11 @@ def load_configuration(overrides: Mapping[str, Any], folder: Path) -> Configurat
             raise ConfigurationError(f"based_on: {name!r} is in the end based on itself; take one based_on out")
         tiers[name] = tier
         key, name = "based_on", tier.get("based_on")
+    given: dict[str, Any] = {}
+    for layer in (*reversed(tiers.values()), overrides):
+        given = merge(given, layer)
+    if "archive" in given:
+        return check_configuration(archived_values(given, folder.parent / KEPT_FOLDER))
     merged = read_yaml(folder / DEFAULTS_FILE)
     inherited: dict[str, Any] = {}
     of_call = _at(overrides, "tuning")
@@ -192,11 +202,13 @@ def _read_tier(folder: Path, key: str, tier: Any) -> dict[str, Any]:
 
 
 def check_machine(configuration: Configuration) -> None:
-    """Check what a configuration asks of this machine.
+    """Check what a configuration asks of this machine; nothing, where it shows what other machines measured.
 
     Raises:
         ConfigurationError: There is no such folder of data, or no CUDA device.
     """
+    if configuration.archive is not None:
+        return
     folder = configuration.data.folder
     if folder is not None and not Path(folder).is_dir():
         raise ConfigurationError(f"data.folder: there is no folder {folder!r}; correct the path or make the folder")

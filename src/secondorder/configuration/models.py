@@ -40,6 +40,12 @@ class DataSection(Section):
     )
 
 
+class ArchiveSection(Section):
+    """Kept metrics that figures, tables and report show in place of new ones."""
+
+    tier: Name = Field("smoke", description="Tier whose metrics, `reference/metrics/<tier>/`, are shown.")
+
+
 class PerProcessSection(Section):
     """How much one process does before it ends: to start one takes seconds, as long as a small run takes to train."""
 
@@ -504,6 +510,11 @@ class Configuration(Section):
     based_on: Name | None = Field(
         None, description="Tier whose file supplies what this configuration leaves out; the tier itself when absent."
     )
+    archive: ArchiveSection | None = Field(
+        None,
+        description="Show kept metrics, and train and measure nothing. Problems, runs, labels and all else are those "
+        "that the metrics were made with; beside this section only `tier`, `based_on` and `per_process` can be given.",
+    )
     seeds: int | list[int] = Field(
         description="Number of seeds (then 0, 1, 2, …), or their list. Each decides a run's initialisation and data "
         "order."
@@ -632,6 +643,11 @@ class Configuration(Section):
         if own is not None or problem not in self.base_problems:
             return own
         return self.tuned.get(self.base_problems[problem], {}).get(run)
+
+    @property
+    def measured_tier(self) -> str:
+        """The tier that was measured: this one, unless it shows kept metrics."""
+        return self.archive.tier if self.archive else self.tier
 
     @property
     def seed_list(self) -> list[int]:

@@ -1,7 +1,8 @@
 """Training loss and validation error on one problem, a row of panels per family of methods."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,13 +77,10 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
         count,
         len(_COLUMNS),
         figsize=(PAGE_INCHES, 0.5 + _INCHES_PER_ROW * count),
-        sharex="col",
-        sharey="col",
         squeeze=False,
     )
-    # Panels of one metric share its scale, whatever they are drawn against.
-    axes[0, 1].sharey(axes[0, 0])
-    axes[0, 3].sharey(axes[0, 2])
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
     for column, (measure, position) in enumerate(_COLUMNS):
         of_measure = curves[curves["metric"] == names[measure]]
         shown = {
@@ -93,17 +91,31 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
             _draw_others(panel, [curve for run, curve in shown.items() if run not in members])
             for run in members:
                 _draw_curve(panel, shown[run], styles[run], ends_early=run in diverged)
+    for column in axes.T:
+        _share_limits(column, "x")
+    # Panels of one metric share its scale, whatever they are drawn against.
+    for columns in (axes[:, :2], axes[:, 2:]):
+        _share_limits(columns.flat, "y")
     for panels, (label, members) in zip(axes, rows.items(), strict=False):
         _write_members(panels[0], figure.transFigure, label, members, styles, context)
-    # A scale that is set anew takes the ticks of all panels that share it away, so all scales come first.
     for panels in axes:
         _scale_axes(panels, context)
-    for panels in axes:
         _tick_axes(panels)
     for panel, (_, position) in zip(axes[-1], _COLUMNS, strict=True):
         panel.set_xlabel(_POSITIONS[position])
     write_note(figure, data_note(seeds))
     return figure
+
+
+def _share_limits(panels: Iterable[Axes], direction: Literal["x", "y"]) -> None:
+    """Let panels show the same range, that of the data of all of them.
+
+    Matplotlib's shared axes ask all panels whenever one is touched, which takes most of the time of so many.
+    """
+    panels = list(panels)
+    corners = np.concatenate([[*panel.dataLim.get_points(), panel.dataLim.minpos] for panel in panels])
+    for panel in panels:
+        panel.update_datalim(corners, updatex=direction == "x", updatey=direction == "y")
 
 
 def _shown_curve(curve: pd.DataFrame, position: str, metric: MetricDescription | None) -> pd.DataFrame:

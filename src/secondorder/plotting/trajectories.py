@@ -1,20 +1,21 @@
 """The paths of all runs on analytic functions of two variables, over their contours."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from secondorder.landscapes.functions import KINDS, AnalyticFunction
 from secondorder.plotting.dots import in_families
 from secondorder.plotting.run_groups import groups_of, name_runs
 from secondorder.plotting.style import PAGE_INCHES, RunStyle, family_styles
 from secondorder.presentation import Context
+
+if TYPE_CHECKING:
+    from secondorder.landscapes.functions import AnalyticFunction
 
 _TITLES = {"quadratic": "Quadratic, κ = {condition:g}", "rosenbrock": "Rosenbrock", "strict_saddle": "Strict saddle"}
 _GRID = 160
@@ -64,13 +65,18 @@ def draw(tables: Mapping[str, pd.DataFrame], context: Context) -> Figure:
     return figure
 
 
-def _function(about: "pd.Series[Any]") -> AnalyticFunction:
+# The functions need PyTorch, which takes seconds to import, and a caption does not need them.
+def _function(about: "pd.Series[Any]") -> "AnalyticFunction":
+    from secondorder.landscapes.functions import KINDS
+
     columns = {"quadratic": ["condition", "dimension"], "strict_saddle": ["start_distance"]}.get(about["kind"], [])
     return KINDS[about["kind"]](*about[columns])
 
 
-def _draw_contours(panel: Axes, function: AnalyticFunction) -> None:
+def _draw_contours(panel: Axes, function: "AnalyticFunction") -> None:
     """Draw contours in the square around the start and the minima, and these."""
+    import torch
+
     ends = torch.cat([function.start[None], function.minimisers])
     low, high = ends.amin(dim=0), ends.amax(dim=0)
     middle, half = (low + high) / 2, _MARGIN * float((high - low).max()) / 2

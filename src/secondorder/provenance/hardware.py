@@ -1,8 +1,9 @@
-"""The hardware that this process runs on, without the machine's name."""
+"""The hardware that this process runs on, and that a run was trained on, without the machine's name."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from secondorder.provenance.manifest import machine
@@ -41,3 +42,16 @@ def _gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+
+
+def trained_on(manifest: Mapping[str, Any]) -> str:
+    """Return the kind of device that a run was trained on with its name: of a CPU, the processor's.
+
+    Args:
+        manifest: The run's.
+    """
+    device, machine = manifest["device"], manifest["machine"]
+    name: str = device["name"]
+    if name == "cpu":
+        name = machine["processor"] or machine["machine"]
+    return f"{device['type']} ({name})"

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from secondorder.configuration.models import Configuration, TunedSection
 from secondorder.presentation import Context
+from secondorder.provenance.hardware import trained_on
 from secondorder.tables.table import Table
 
 DEFAULT_TIER = "smoke"
@@ -63,7 +64,8 @@ def render_report(
     )
     return environment.get_template(TEMPLATE).render(
         configuration=configuration,
-        again="" if configuration.tier == DEFAULT_TIER else f" --config tier={configuration.tier}",
+        again=_again(configuration),
+        kept=context.kept,
         runs=[_run_row(configuration, manifest, labels) for manifest in manifests],
         figures=figures,
         tables=tables,
@@ -78,6 +80,13 @@ def render_report(
         ],
         unverified=sorted({manifest["data"]["name"] for manifest in manifests if not manifest["data"]["verified"]}),
     )
+
+
+def _again(configuration: Configuration) -> str:
+    """Return what a call of Snakemake needs besides its target to make parts of this page again."""
+    if configuration.archive:
+        return f' --config tier={configuration.tier} "archive={{tier: {configuration.archive.tier}}}"'
+    return "" if configuration.tier == DEFAULT_TIER else f" --config tier={configuration.tier}"
 
 
 def _problem_row(
@@ -122,24 +131,19 @@ def _tuning(tuned: TunedSection, configuration: Configuration, problem: str, run
     own = run in configuration.tuned.get(problem, {})
     tuned_on = (tuned.problem or problem) if own else (tuned.problem or configuration.base_problems[problem])
     where = f"tier {tuned.tier}{'' if tuned_on == problem else f', problem {tuned_on}'}"
-    here = tuned.tier == configuration.tier and tuned_on == problem
+    here = tuned.tier == configuration.measured_tier and tuned_on == problem
     return f"{'' if here else 'settings transferred: '}{tuned.trials} trials in {where}: {'; '.join(ranges)}"
 
 
 def _facts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {
-        "Trained on": _distinct(f"{m['device']['type']} ({_hardware(m)})" for m in manifests),
+        "Trained on": _distinct(trained_on(m) for m in manifests),
         "Threads per job": _distinct(str(m["specification"]["threads"]) for m in manifests),
         "Python": _distinct(m["environment"]["python"] for m in manifests),
         "PyTorch": _distinct(m["environment"].get("torch", "unknown") for m in manifests),
         "secondorder": _distinct(_revision(m) for m in manifests),
         "Training and evaluation, all seeds of all runs": f"{sum(m['wall_seconds'] for m in manifests):.0f} s",
     }
-
-
-def _hardware(manifest: Mapping[str, Any]) -> str:
-    name: str = manifest["device"]["name"]
-    return manifest["machine"]["processor"] or manifest["machine"]["machine"] if name == "cpu" else name
 
 
 def _revision(manifest: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Kept metrics: what figures, tables and report of a finished tier read, to be committed and checked."""

@@ -1,0 +1,46 @@
+"""Kept metrics of a finished tier are all that figures, tables and report need; falsified ones stop every call."""
+
+import shutil
+import subprocess
+
+import pytest
+from project_copy import Project
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+
+def archive(project: Project, *targets: str) -> subprocess.CompletedProcess[str]:
+    """Draw from kept metrics of the trimmed tier."""
+    shown = ("--config", "archive={'tier': 'trimmed'}")
+    return project.snakemake(*targets, *shown, configuration=project.folder / "config" / "archive.yaml")
+
+
+@pytest.fixture
+def kept_alone(project: Project) -> Project:
+    """A project that has kept metrics of a finished run, and of its results nothing else."""
+    result = project.snakemake("keep_metrics")
+    assert result.returncode == 0, result.stdout
+    shutil.rmtree(project.folder / "results")
+    return project
+
+
+def test_archive_is_the_finished_run_until_a_metric_is_falsified(
+    kept_alone: Project, finished_project: Project
+) -> None:
+    drawn = archive(kept_alone)
+    assert drawn.returncode == 0, drawn.stdout
+    for path in ("figures/{tier}/training_curves_mnist_mlp.png", "paper_tables/{tier}/final_metric.csv"):
+        shown = kept_alone.folder / path.format(tier="archive")
+        measured = finished_project.folder / path.format(tier="trimmed")
+        assert shown.read_bytes() == measured.read_bytes()
+    page = (kept_alone.folder / "results/archive/report.html").read_text(encoding="utf-8")
+    assert "Kept metrics of the tier trimmed" in page
+
+    metric = kept_alone.folder / "reference/metrics/trimmed/aggregated/mnist_mlp/curves.parquet"
+    content = bytearray(metric.read_bytes())
+    content[100] ^= 1
+    metric.write_bytes(content)
+    refused = archive(kept_alone)
+    assert refused.returncode != 0
+    assert "curves.parquet: was changed" in refused.stdout
+    assert "Traceback" not in refused.stdout

@@ -1,0 +1,23 @@
+# A target of its own, and no part of `all`: what is kept is a source of the archive tier, to be committed.
+rule keep_metrics:
+    """Keep the metrics of this tier in reference/metrics/<tier>/, from which the tier archive draws everything."""
+    input:
+        tables=KEPT_TABLES,
+        manifests=RUN_MANIFESTS,
+        whole=TIER_MANIFEST,
+    output:
+        tables=[f"{KEPT_FOLDER}/{TIER}/{name}" for name in KEPT_NAMES],
+        runs=f"{KEPT_FOLDER}/{TIER}/{KEPT_RUNS}",
+        manifest=f"{KEPT_FOLDER}/{TIER}/{MANIFEST}",
+    log:
+        f"logs/{TIER}/keep_metrics.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/keep_metrics.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        configuration=CONFIGURATION.model_dump(mode="json"),
+        names=KEPT_NAMES,
+        code=code_digest("secondorder.archive.keeping"),
+    script:
+        "../scripts/keep_metrics.py"
