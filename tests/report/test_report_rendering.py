@@ -1,16 +1,16 @@
 """The report is one whole page: nothing comes from outside, every link leads somewhere, and warnings are where due."""
 
 import base64
-import copy
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from report_page import MANIFEST, Page, manifest
 
 from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import load_configuration
+from secondorder.provenance.tier_manifest import TierManifest
 from secondorder.report.rendering import ReportFigure, render_report
 from secondorder.tables import load
 from secondorder.tables.table import Table
@@ -19,68 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 STYLE_SHEET = ROOT / "src" / "secondorder" / "report" / "templates" / "report.css"
 PICTURE = b"\x89PNG\r\n not really a picture"
 HOSTILE = "<script>alert('&')</script>"
-MANIFEST = {
-    "specification": {
-        "problem": "mnist_mlp",
-        "run": "sgd",
-        "threads": 1,
-        "optimizer": "sgd",
-        "optimizer_settings": {"learning_rate": 0.125, "nesterov": False},
-        "batch_size": 48,
-        "schedule": {"kind": "cosine"},
-    },
-    "seeds": [{"seed": seed, "status": "finished", "diverged_at_step": None} for seed in range(3)],
-    "data": {"name": "mnist_5k", "verified": True},
-    "device": {"type": "cpu", "name": "cpu"},
-    "machine": {"processor": "Some CPU", "machine": "x86_64", "system": "Linux"},
-    "environment": {"python": "3.11.7", "torch": "2.13.0", "secondorder": "0.1.0"},
-    "commit": {"revision": "0123456789abcdef0123", "dirty": False},
-    "wall_seconds": 12.4,
-}
-VOID = {"meta", "link", "img", "br", "hr", "input", "col", "wbr", "source"}
-
-
-def manifest(**changes):
-    """The manifest of a run, with parts of its parts replaced."""
-    made = copy.deepcopy(MANIFEST)
-    for part, values in changes.items():
-        made[part] = {**made[part], **values} if isinstance(values, dict) and values else values
-    return made
-
-
-class Page(HTMLParser):
-    """What a page holds: its tags, ids, addresses and texts; unbalanced tags are an error."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.ids, self.addresses, self.texts, self._open = [], [], [], {}, []
-        self.feed(text)
-        self.close()
-        assert self._open == [], "every tag is closed"
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        for name, value in attributes:
-            if name == "id":
-                self.ids.append(value)
-            if name in {"href", "src", "srcset", "action", "poster", "data", "background", "xlink:href"}:
-                self.addresses.append(value)
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self._open, f"</{tag}> closes nothing"
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        for tag in self._open:
-            self.texts[tag] = self.texts.get(tag, "") + data
-
-    def text(self, tag="body"):
-        return " ".join(self.texts.get(tag, "").split())
-
-    def warnings(self):
-        return [attributes for _, attributes in self.tags if attributes.get("class") == "warning"]
 
 
 @pytest.fixture
@@ -94,7 +32,7 @@ def render(tmp_path):
         if tables is None:
             tables = built_tables(configuration)
         if figures is None:
-            figures = [ReportFigure("training_curves_mnist_mlp", png, "Curves of <everything>.")]
+            figures = [ReportFigure("training_curves_mnist_mlp", "training_curves", png, "Curves of <everything>.")]
         return render_report(configuration, figures, tables, manifests, context_of(configuration))
 
     return render
@@ -166,10 +104,18 @@ def test_numbers_are_shown_as_in_the_tables(render):
     text = Page(render()).text()
     assert (
         " mnist_mlp accuracy (%) higher SGD 3 97.12 96.50 98.50 0 "
-        in f" {' '.join(re.findall(r'<td>(.*?)</td>', render()))} "
+        in f" {' '.join(re.findall(r'<td[^>]*>(.*?)</td>', render()))} "
     )
     assert "1.5 (1.5–∞)" in text
     assert "Curves of <everything>." in text
+
+
+def test_numbers_are_on_the_right_and_names_on_the_left(render):
+    page = render()
+    for name in ("mnist_mlp", "SGD", "higher"):
+        assert f"<td>{name}</td>" in page
+    assert '<td class="number">97.12</td>' in page
+    assert '<th scope="col" class="number">mean</th>' in page
 
 
 def test_every_figure_and_table_says_how_to_make_it_again(render):
@@ -256,6 +202,34 @@ def test_provenance(render, made, words):
     assert words in Page(render(manifests=[made])).text("dl")
 
 
+TIER_MANIFEST = TierManifest(
+    tier="smoke",
+    commit=None,
+    configuration={},
+    configuration_sha256="0f1e2d",
+    environment={},
+    hardware={"processor": "Some CPU", "cores": 2, "memory_bytes": 8 * 2**30, "gpus": ["Some GPU"]},
+    data={"mnist_5k": {"sha256": "a1b2c3", "verified": True, "files": {}}},
+    runs={},
+    tables={},
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Commit unknown: the package ran from no git checkout. On Some CPU, 2 cores, 8 GiB, Some GPU.",
+        "sha256 0f1e2d",
+        "mnist_5k, verified, sha256 a1b2c3",
+        "results/smoke/manifest.json",
+    ],
+)
+def test_provenance_of_the_tier(words):
+    configuration = load_configuration({}, ROOT / "config")
+    context = context_of(configuration)
+    assert words in Page(render_report(configuration, [], {}, [MANIFEST], context, tier=TIER_MANIFEST)).text("dl")
+
+
 def test_clean_checkout_and_no_checkout_say_nothing_of_changes(render):
     assert "uncommitted" not in render()
     without = Page(render(manifests=[manifest(commit={})])).text("dl")
@@ -304,7 +278,7 @@ def test_text_is_text(render, where):
 def test_figure_caption_is_text(render, tmp_path):
     png = tmp_path / "x.png"
     png.write_bytes(PICTURE)
-    page = Page(render(figures=[ReportFigure("x", png, HOSTILE)]))
+    page = Page(render(figures=[ReportFigure("x", "x", png, HOSTILE)]))
     assert not any(tag == "script" for tag, _ in page.tags)
     assert HOSTILE in page.text("figcaption")
 

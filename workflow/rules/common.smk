@@ -15,6 +15,7 @@ from secondorder.archive.kept import read_kept
 from secondorder.archive.layout import KEPT_FOLDER, RUNS as KEPT_RUNS
 from secondorder.claims.loading import load_claims
 from secondorder.claims.names import OF_CLAIMS
+from secondorder.claims.runs import runs_behind
 from secondorder.configuration import landscapes, resolution, searching, verification
 from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import check_machine, load_configuration, merge, read_yaml, typed_overrides
@@ -229,6 +230,11 @@ def claim_files(name):
     shown = [path for figure, (kind, *_) in FIGURES.items() if kind in claim.figures for path in figure_files(figure)]
     shown += [path for table in (*claim.tables, "claims") if table in TABLES for path in table_files(table)]
     return [*shown, *(table_path(table, None) for table in OF_CLAIMS)]
+
+
+def shown_claims():
+    """Return the claims whose verdicts the report opens on: all of them, where the tier tabulates any."""
+    return list(CLAIMS.values()) if "claims" in TABLES else []
 
 
 SEARCHED = [

@@ -4,6 +4,7 @@ rule render_report:
         figures=[f"figures/{TIER}/{name}.png" for name in FIGURES],
         tables=TABLE_FILES,
         manifests=RUN_MANIFESTS,
+        tier=[] if KEPT else TIER_MANIFEST,
     output:
         page=REPORT_FILE,
     log:
@@ -19,6 +20,8 @@ rule render_report:
             for name, (kind, problem, study) in FIGURES.items()
         },
         context=presentation_context(),
+        claims=[claim.model_dump(mode="json") for claim in shown_claims()],
+        claimed_runs={claim.id: runs_behind(claim, CONFIGURATION) for claim in shown_claims()},
         reads=list(TABLES_READ),
         tables=TABLE_PROBLEMS,
         code=[

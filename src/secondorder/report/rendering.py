@@ -11,11 +11,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from secondorder.configuration.models import Configuration, TunedSection
 from secondorder.presentation import Context
 from secondorder.provenance.hardware import trained_on
-from secondorder.tables.table import Table
+from secondorder.provenance.tier_manifest import TierManifest
+from secondorder.report.claims import SYMBOLS, Ledger, ReportedClaim, counts, power, reported_claims
+from secondorder.tables.table import Table, is_name
 
 DEFAULT_TIER = "smoke"
 TEMPLATES = Path(__file__).with_name("templates")
 TEMPLATE = "report.html.j2"
+OF_VERDICTS = "claims"
+"""The table that the verdicts on top of the page stand for."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,13 @@ class ReportFigure:
 
     Attributes:
         name: The figure's name; ``snakemake figure_<name>`` draws it.
+        kind: The module that draws it, by which claims name it.
         png: The picture.
         caption: What it shows, in sentences.
     """
 
     name: str
+    kind: str
     png: Path
     caption: str
 
@@ -44,6 +50,8 @@ def render_report(
     tables: Mapping[str, Table],
     manifests: Sequence[Mapping[str, Any]],
     context: Context,
+    ledger: Ledger | None = None,
+    tier: TierManifest | None = None,
 ) -> str:
     """Return the page.
 
@@ -52,9 +60,15 @@ def render_report(
         figures: Figures in the order to show them.
         tables: Tables by name, in the order to show them.
         manifests: The manifests of all runs of the tier.
-        context: Gives labels and metrics.
+        context: Gives labels, metrics and the level of confidence.
+        ledger: The claims and what was found, on which the page opens and which the table ``claims`` among the tables
+            is made of; None where the tier judges none.
+        tier: The manifest of the tier; None where kept metrics are shown.
     """
     labels = context.labels
+    drawn = {figure.name: figure.kind for figure in figures}
+    shown = {name: table for name, table in tables.items() if not (ledger and name == OF_VERDICTS)}
+    claims = reported_claims(ledger, drawn, shown, manifests, context) if ledger else []
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -62,15 +76,22 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["column_of_names"] = is_name
     return environment.get_template(TEMPLATE).render(
         configuration=configuration,
         again=_again(configuration),
         kept=context.kept,
         runs=[_run_row(configuration, manifest, labels) for manifest in manifests],
         figures=figures,
-        tables=tables,
+        tables=shown,
+        claims=claims,
+        verdicts=counts(claims),
+        symbols=SYMBOLS,
+        power=power(ledger, len(configuration.seed_list), context.confidence) if ledger else "",
+        legend=tables[OF_VERDICTS].caption if ledger else "",
+        evidence_of=_evidence_of(claims),
         problems=[_problem_row(configuration, problem, manifests, context) for problem in configuration.all_problems],
-        facts=_facts(manifests),
+        facts=_facts(manifests) | (_tier_facts(tier) if tier else {}),
         diverged=[
             f"{labels[manifest['specification']['run']]} on {manifest['specification']['problem']}, "
             f"seed {seed['seed']}, step {seed['diverged_at_step']}"
@@ -80,6 +101,15 @@ def render_report(
         ],
         unverified=sorted({manifest["data"]["name"] for manifest in manifests if not manifest["data"]["verified"]}),
     )
+
+
+def _evidence_of(claims: Sequence[ReportedClaim]) -> dict[str, list[str]]:
+    """Return by the id of each figure and table on the page the claims that it is evidence of."""
+    evidence: dict[str, list[str]] = {}
+    for claim in claims:
+        for name in (*(f"figure_{name}" for name in claim.figures), *(f"table_{name}" for name in claim.tables)):
+            evidence.setdefault(name, []).append(claim.name)
+    return evidence
 
 
 def _again(configuration: Configuration) -> str:
@@ -143,6 +173,21 @@ def _facts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "PyTorch": _distinct(m["environment"].get("torch", "unknown") for m in manifests),
         "secondorder": _distinct(_revision(m) for m in manifests),
         "Training and evaluation, all seeds of all runs": f"{sum(m['wall_seconds'] for m in manifests):.0f} s",
+    }
+
+
+def _tier_facts(tier: TierManifest) -> dict[str, str]:
+    hardware = tier.hardware
+    memory = f", {hardware['memory_bytes'] / 2**30:.0f} GiB" if hardware["memory_bytes"] else ""
+    gpus = "".join(f", {name}" for name in hardware["gpus"])
+    return {
+        "Put together": f"{tier.commit_sentence} On {hardware['processor']}, {hardware['cores']} cores{memory}{gpus}.",
+        "Configuration": f"sha256 {tier.configuration_sha256}",
+        "Data": "; ".join(
+            f"{name}, {'verified' if record['verified'] else 'NOT verified'}, sha256 {record['sha256']}"
+            for name, record in tier.data.items()
+        ),
+        "Sums of all runs and tables": f"results/{tier.tier}/manifest.json",
     }
 
 

@@ -56,14 +56,14 @@ class Table:
     def markdown(self) -> str:
         """Return the table as Markdown, the caption below."""
         shown = self.shown().map(_markdown_text)
-        table = shown.to_markdown(index=False, disable_numparse=True, colalign=[_ALIGNMENT[_is_name(c)] for c in shown])
+        table = shown.to_markdown(index=False, disable_numparse=True, colalign=[_ALIGNMENT[is_name(c)] for c in shown])
         return f"{table}\n\n{self.caption}\n"
 
     def latex(self) -> str:
         """Return the table as a LaTeX ``table`` with booktabs rules."""
         shown = self.shown()
         width = f"p{{{0.7 / max(1, len(self.sentences)):.2f}\\textwidth}}"
-        alignments = [width if column in self.sentences else _ALIGNMENT[_is_name(column)][0] for column in shown]
+        alignments = [width if column in self.sentences else _ALIGNMENT[is_name(column)][0] for column in shown]
         shown = shown.rename(columns=lambda name: str(name).replace("_", " "))
         shown = shown.map(_latex_text)
         return str(
@@ -92,7 +92,8 @@ def write_table(table: Table, csv: Path, markdown: Path, latex: Path) -> None:
 _ALIGNMENT = {True: "left", False: "right"}
 
 
-def _is_name(column: object) -> bool:
+def is_name(column: object) -> bool:
+    """Return whether a column holds names, which readers see on the left of it, and not numbers."""
     return column in {
         "problem",
         "study",
