@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help setup replicate test check document benchmark clean
+.PHONY: help setup replicate targets test check document benchmark clean
 
 help:
 	@echo "make replicate   set up, then run the whole pipeline on real images (tier smoke)"
+	@echo "make targets     list every figure, table and claim with what it costs: results/smoke/targets.md"
 	@echo "make test        set up, then run the tests"
 	@echo "make setup       make .venv with the pinned requirements"
 	@echo "make check       formatting, lint and types"
@@ -28,6 +29,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 replicate: $(INSTALLED)
 	$(BIN)/snakemake --cores all
+
+targets: $(INSTALLED)
+	$(BIN)/secondorder targets
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -97,6 +97,11 @@ for name in CLAIMS:
             claim_files(name),
 
 
+# What the menu says of them. A docstring in the loop would be the same for all.
+for name, sentence in TARGET_SENTENCES.items():
+    workflow.get_rule(name).docstring = sentence
+
+
 onstart:
     lock_results()
 

@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(command=_compare)
 
+    targets = commands.add_parser("targets", help="list every target of a tier with what it is and what it costs")
+    targets.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    targets.add_argument("--tier", help="tier whose targets are listed (default: smoke)")
+    targets.add_argument("--configfile", type=Path, help="configuration file laid over the tier's")
+    targets.set_defaults(command=_targets)
+
     document = commands.add_parser("document", help="write docs/configuration.md and the JSON schemas")
     document.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     document.set_defaults(command=_document)
@@ -171,6 +177,15 @@ def _compare(parsed: argparse.Namespace) -> None:
     if difference := compare_manifests(read_manifest(first), read_manifest(second)):
         raise ResultError(f"{first} and {second} differ first in {difference}")
     say(f"{first} and {second} agree in all that a second execution repeats")
+
+
+def _targets(parsed: argparse.Namespace) -> None:
+    from secondorder.targets.workflow import list_targets
+
+    parsed.config_folder = parsed.root / "config"
+    options = ["--configfile", str(parsed.configfile.resolve())] if parsed.configfile else []
+    options += ["--config", f"tier={parsed.tier}"] if parsed.tier else []
+    say(f"targets and their costs: {list_targets(parsed.root, _configuration(parsed).tier, options)}")
 
 
 def _document(parsed: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -355,6 +356,27 @@ def test_an_error_of_the_program_is_one_line_and_status_1(tmp_path):
     assert result.stdout == ""
     assert result.stderr.startswith("secondorder: nowhere.json: cannot be read as a run specification")
     assert result.stderr.count("\n") == 1
+
+
+# targets
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--root", "nowhere"], "no folder nowhere/config of tiers", id="folder"),
+        pytest.param(["--root", str(REPOSITORY), "--tier", "huge"], "'huge'", id="tier"),
+    ],
+)
+def test_targets_of_no_project_or_tier_are_an_error_of_one_line(arguments, message, capsys):
+    assert main(["targets", *arguments]) == 1
+    assert message in error_line(capsys)
+
+
+def test_what_snakemake_refuses_is_an_error_of_one_line(tmp_path, capsys):
+    shutil.copytree(CONFIG, tmp_path / "config")
+    assert main(["targets"]) == 1
+    assert "No Snakefile found" in error_line(capsys)
 
 
 # compare

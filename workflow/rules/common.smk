@@ -26,6 +26,7 @@ from secondorder.job import import_from_checkout
 from secondorder.landscapes.names import OF_LANDSCAPES
 from secondorder.provenance.code import code_digest, data_files_digest, module_digest, training_code
 from secondorder.statistics.names import AGGREGATED, OF_OPTIMIZER
+from secondorder.targets.sentences import first_paragraph, one_line
 from secondorder.training.device import resolve_device
 from secondorder.training.layout import MANIFEST, METRICS, SNAPSHOTS, TIMING, VOUCHED_FOR
 from secondorder.tuning.trials import trial_name
@@ -235,6 +236,26 @@ def claim_files(name):
 def shown_claims():
     """Return the claims whose verdicts the report opens on: all of them, where the tier tabulates any."""
     return list(CLAIMS.values()) if "claims" in TABLES else []
+
+
+def figure_sentence(name):
+    """Return in one line what a figure shows, after the problem and the study that it is drawn for."""
+    kind, *subject = FIGURES[name]
+    shown = first_paragraph(ROOT / "src/secondorder/plotting" / f"{kind}.py")
+    return ": ".join(filter(None, [", ".join(filter(None, subject)), shown]))
+
+
+def table_sentence(name):
+    """Return in one line what a table shows."""
+    return first_paragraph(ROOT / "src/secondorder/tables" / f"{name}.py")
+
+
+# What each figure, table and claim is, by its target.
+TARGET_SENTENCES = {
+    **{f"figure_{name}": figure_sentence(name) for name in FIGURES},
+    **{f"table_{name}": table_sentence(name) for name in TABLES},
+    **{f"claim_{name}": one_line(claim.sentence) for name, claim in CLAIMS.items()},
+}
 
 
 SEARCHED = [

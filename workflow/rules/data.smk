@@ -10,6 +10,8 @@ rule prepare_dataset:
         manifest="results/data/{dataset}.json",
     log:
         "logs/prepare_dataset/{dataset}.log",
+    benchmark:
+        "results/data/benchmarks/prepare_dataset/{dataset}.tsv"
     conda:
         "../../environment.yml"
     params:
