@@ -13,7 +13,7 @@ help:
 	@echo "make test        set up, then run the tests"
 	@echo "make setup       make .venv with the pinned requirements"
 	@echo "make check       formatting, lint and types"
-	@echo "make document    write docs/configuration.md and the configuration's schema anew"
+	@echo "make document    write docs/configuration.md, the schemas, and what pages quote of kept metrics"
 	@echo "make benchmark   measure the exact spectra, steps and Hessian-vector products, K-FAC; several minutes"
 	@echo "make clean       remove results, figures and tables; the environment and downloads stay"
 

@@ -1,4 +1,4 @@
-"""The command line: data, training and manifests without Snakemake, and documents made from the configuration's models.
+"""The command line: data, training and manifests without Snakemake, and pages made from models and kept metrics.
 
 ``train`` with a specification file needs nothing but PyTorch, NumPy, PyArrow and tqdm, so that a machine with a GPU and
 little else can train: ``resolve`` writes that file anywhere.
@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     targets.add_argument("--configfile", type=Path, help="configuration file laid over the tier's")
     targets.set_defaults(command=_targets)
 
-    document = commands.add_parser("document", help="write docs/configuration.md and the JSON schemas")
+    document = commands.add_parser(
+        "document", help="write docs/configuration.md, the JSON schemas, and what pages quote of kept metrics"
+    )
     document.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     document.set_defaults(command=_document)
     return parser
@@ -189,6 +191,7 @@ def _targets(parsed: argparse.Namespace) -> None:
 
 
 def _document(parsed: argparse.Namespace) -> None:
+    from secondorder.archive.quoted import quoting_pages
     from secondorder.claims import documentation as of_claims
     from secondorder.configuration.documentation import DOCUMENT, SCHEMA_FILE, document, schema
     from secondorder.files import write_text
@@ -196,3 +199,5 @@ def _document(parsed: argparse.Namespace) -> None:
     write_text(parsed.root / DOCUMENT, document())
     write_text(parsed.root / SCHEMA_FILE, schema())
     write_text(parsed.root / of_claims.SCHEMA_FILE, of_claims.schema())
+    for page, text in quoting_pages(parsed.root).items():
+        write_text(parsed.root / page, text)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from secondorder.archive.jobs import jobs_table
 from secondorder.archive.keeping import description, keep_metrics, write_kept_manifest
 from secondorder.configuration.contexts import context_of
 from secondorder.configuration.loading import check_machine, load_configuration
@@ -24,7 +25,7 @@ def folder(tmp_path, measured):
     """A folder of tiers, with the kept metrics of smoke where they belong."""
     shutil.copytree(CONFIG, tmp_path / "config")
     kept = tmp_path / "reference" / "metrics" / "smoke"
-    names = keep_metrics({}, [], kept)
+    names = keep_metrics({}, [], jobs_table(tmp_path), kept)
     write_kept_manifest(kept, names, description(measured.model_dump(mode="json"), [], None, {}, "2026-01-31"))
     return tmp_path / "config"
 

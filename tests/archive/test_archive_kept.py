@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from secondorder.archive.jobs import jobs_table
 from secondorder.archive.keeping import description, keep_metrics, kept_configuration, write_kept_manifest
 from secondorder.archive.kept import check_kept, entries_digest, read_kept
-from secondorder.archive.layout import MANIFEST, RUNS
+from secondorder.archive.layout import JOBS, MANIFEST, RUNS
 from secondorder.archive.runs import read_run_manifests
 from secondorder.errors import ResultError
 from secondorder.provenance.manifest import write_manifest
@@ -40,7 +41,7 @@ def folder(tmp_path):
     (kept / "landscapes").mkdir(parents=True)
     (kept / "landscapes" / "old.parquet").write_bytes(b"of an earlier time")
     runs = [RUN, {**RUN, "wall_seconds": 2.0}]
-    names = keep_metrics({CURVES: source}, runs, kept)
+    names = keep_metrics({CURVES: source}, runs, jobs_table(tmp_path / "benchmarks"), kept)
     write_kept_manifest(kept, names, description(CONFIGURATION, runs, None, {"commit": {}}, "2026-01-31"))
     return kept
 
@@ -69,7 +70,7 @@ def test_tables_keep_every_bit_and_type(folder):
 
 
 def test_files_of_an_earlier_time_are_gone(folder):
-    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == [CURVES, MANIFEST, RUNS]
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == [CURVES, JOBS, MANIFEST, RUNS]
 
 
 def test_manifests_of_runs_come_back_in_order_from_one_file_or_many(folder, tmp_path):

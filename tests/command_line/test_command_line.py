@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from secondorder.archive.quoted import NOTHING_KEPT
 from secondorder.command_line import main
 from secondorder.data.layout import DROP_IN_VARIABLE
 from secondorder.errors import DataError
@@ -339,6 +340,13 @@ def test_document_writes_the_reference_and_the_schema(tmp_path):
     assert reference.startswith("# Configuration")
     assert "learning_rate" in reference
     assert json.loads((tmp_path / "workflow" / "schemas" / "configuration.schema.json").read_text())["properties"]
+
+
+def test_document_writes_the_blocks_of_pages(tmp_path):
+    page = "<!-- from reference/metrics: times -->\n{}\n<!-- end -->\n"
+    (tmp_path / "README.md").write_text(page.format("old"), encoding="utf-8")
+    assert main(["document", "--root", str(tmp_path)]) == 0
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == page.format(NOTHING_KEPT)
 
 
 # The program

@@ -3,8 +3,15 @@
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 from project_copy import Project
+
+from secondorder.archive.judging import judge_kept
+from secondorder.archive.kept import read_kept
+from secondorder.claims.loading import load_claims
+from secondorder.claims.names import OF_CLAIMS
+from secondorder.configuration.loading import load_configuration
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
@@ -27,7 +34,7 @@ def kept_alone(project: Project) -> Project:
 def test_archive_is_the_finished_run_until_a_metric_is_falsified(
     kept_alone: Project, finished_project: Project
 ) -> None:
-    drawn = archive(kept_alone)
+    drawn = archive(kept_alone, "all", "claims")
     assert drawn.returncode == 0, drawn.stdout
     for path in ("figures/{tier}/training_curves_mnist_mlp.png", "paper_tables/{tier}/final_metric.csv"):
         shown = kept_alone.folder / path.format(tier="archive")
@@ -35,6 +42,14 @@ def test_archive_is_the_finished_run_until_a_metric_is_falsified(
         assert shown.read_bytes() == measured.read_bytes()
     page = (kept_alone.folder / "results/archive/report.html").read_text(encoding="utf-8")
     assert "Kept metrics of the tier trimmed" in page
+
+    kept = read_kept(kept_alone.folder / "reference/metrics/trimmed")
+    shown = load_configuration({"tier": "archive", "archive": {"tier": "trimmed"}}, kept_alone.folder / "config")
+    judged = judge_kept(kept, shown, load_claims(kept_alone.folder / "claims"))
+    for name, rows in zip(OF_CLAIMS, judged, strict=True):
+        of_workflow = pd.read_parquet(kept_alone.folder / f"results/archive/claims/{name}.parquet")
+        pd.testing.assert_frame_equal(rows, of_workflow, check_exact=True)
+    assert (pd.read_parquet(kept.folder / "jobs.parquet")["seconds"] > 0).all()
 
     metric = kept_alone.folder / "reference/metrics/trimmed/aggregated/mnist_mlp/curves.parquet"
     content = bytearray(metric.read_bytes())

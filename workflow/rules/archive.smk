@@ -5,9 +5,12 @@ rule keep_metrics:
         tables=KEPT_TABLES,
         manifests=RUN_MANIFESTS,
         whole=TIER_MANIFEST,
+        # What jobs took is kept of all of them, so that they have to be done.
+        drawn=[*FIGURE_FILES, *TABLE_FILES, REPORT_FILE],
     output:
         tables=[f"{KEPT_FOLDER}/{TIER}/{name}" for name in KEPT_NAMES],
         runs=f"{KEPT_FOLDER}/{TIER}/{KEPT_RUNS}",
+        jobs=f"{KEPT_FOLDER}/{TIER}/{KEPT_JOBS}",
         manifest=f"{KEPT_FOLDER}/{TIER}/{MANIFEST}",
     log:
         f"logs/{TIER}/keep_metrics.log",
@@ -18,6 +21,7 @@ rule keep_metrics:
     params:
         configuration=CONFIGURATION.model_dump(mode="json"),
         names=KEPT_NAMES,
-        code=code_digest("secondorder.archive.keeping"),
+        benchmarks=f"{RESULTS}/benchmarks",
+        code=code_digest("secondorder.archive.keeping", "secondorder.archive.jobs"),
     script:
         "../scripts/keep_metrics.py"

@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 
 from secondorder import optim, plotting, problems, tables
 from secondorder.archive.kept import read_kept
-from secondorder.archive.layout import KEPT_FOLDER, RUNS as KEPT_RUNS
+from secondorder.archive.layout import JOBS as KEPT_JOBS, KEPT_FOLDER, RUNS as KEPT_RUNS
 from secondorder.claims.loading import load_claims
 from secondorder.claims.names import OF_CLAIMS
 from secondorder.claims.runs import runs_behind

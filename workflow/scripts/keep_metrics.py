@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from secondorder.archive.jobs import jobs_table
 from secondorder.archive.keeping import description, keep_metrics, write_kept_manifest
 from secondorder.archive.runs import read_run_manifests
 from secondorder.job import job
@@ -19,4 +20,5 @@ with job(snakemake.log[0]):
         {"commit": commit(), "environment": environment()},
         datetime.now(UTC).date().isoformat(),
     )
-    write_kept_manifest(folder, keep_metrics(tables, manifests, folder), described)
+    jobs = jobs_table(Path(snakemake.params.benchmarks))
+    write_kept_manifest(folder, keep_metrics(tables, manifests, jobs, folder), described)

@@ -9,19 +9,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from secondorder.archive.kept import sealed
-from secondorder.archive.layout import MANIFEST, RUNS
+from secondorder.archive.layout import JOBS, MANIFEST, RUNS
 from secondorder.archive.runs import runs_table
 from secondorder.errors import ResultError
 from secondorder.files import atomic_path, file_digest, write_text
 from secondorder.provenance.hardware import trained_on
 
 
-def keep_metrics(tables: Mapping[str, Path], manifests: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
-    """Copy tables compactly and the manifests of all runs beside them; whatever else lay in the folder goes.
+def keep_metrics(
+    tables: Mapping[str, Path], manifests: Sequence[Mapping[str, Any]], jobs: pa.Table, folder: Path
+) -> list[str]:
+    """Copy tables compactly, with the manifests of all runs and what jobs took; whatever else lay in the folder goes.
 
     Args:
         tables: The tables by the path to keep each at, below the folder.
         manifests: The manifests of all runs.
+        jobs: What every job took; see :func:`~secondorder.archive.jobs.jobs_table`.
         folder: Of the kept metrics of the tier.
 
     Returns:
@@ -36,7 +39,8 @@ def keep_metrics(tables: Mapping[str, Path], manifests: Sequence[Mapping[str, An
     for name, source in tables.items():
         write_compact(pq.read_table(source), folder / name)
     write_compact(runs_table(manifests), folder / RUNS)
-    return [*tables, RUNS]
+    write_compact(jobs, folder / JOBS)
+    return [*tables, RUNS, JOBS]
 
 
 def write_compact(table: pa.Table, target: Path) -> None:

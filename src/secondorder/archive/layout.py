@@ -8,3 +8,5 @@ KEPT_FOLDER = PurePosixPath("reference/metrics")
 MANIFEST = "manifest.json"
 RUNS = "runs.parquet"
 """The manifests of all runs, which the report reads."""
+JOBS = "jobs.parquet"
+"""What every job of the tier took, as Snakemake measured it."""
