@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from claim_cases import bound, claim, outcomes, part, with_problem
@@ -122,10 +123,27 @@ def test_verdict_on_a_bound(given, table, verdict):
 GROWTH = pd.DataFrame({"parameters": [10.0, 100.0, 1000.0], "bytes": [8e2, 8e4, 8e6]})
 
 
-@pytest.mark.parametrize(("least", "verdict"), [(2.0 - 1e-9, "REPRODUCED"), (2.1, "NOT-REPRODUCED")])
+@pytest.mark.parametrize(("least", "verdict"), [(1.99, "REPRODUCED"), (2.01, "NOT-REPRODUCED")])
 def test_exponent_is_the_slope_in_logarithms(least, verdict):
     given = bound(column="bytes", per="parameters", statistic="exponent", margin=least)
     assert verdict_on(given, checks=GROWTH)[0] == verdict
+
+
+NOISE = np.array([1.0, 1.6, 0.7, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "noise", "verdict"),
+    [
+        pytest.param([10.0, 20.0, 30.0, 40.0], NOISE, "INCONCLUSIVE", id="too noisy to tell"),
+        pytest.param([10.0, 1e3, 1e5, 1e7], NOISE, "REPRODUCED", id="the same noise over many magnitudes"),
+        pytest.param([10.0, 20.0], NOISE[:2], "INCONCLUSIVE", id="two sizes have no error"),
+    ],
+)
+def test_exponent_is_known_no_better_than_its_measurements(sizes, noise, verdict):
+    table = pd.DataFrame({"parameters": sizes, "bytes": 8 * np.square(sizes) * noise})
+    given = bound(column="bytes", per="parameters", statistic="exponent", margin=1.8)
+    assert verdict_on(given, checks=table)[0] == verdict
 
 
 def test_evidence_that_fails_its_own_control_shows_nothing():

@@ -6,6 +6,7 @@ import numpy as np
 
 from secondorder.claims.measurement import Case
 from secondorder.claims.models import INFERRED, Evidence
+from secondorder.statistics.growth_exponent import GrowthExponent
 from secondorder.statistics.sample_size import units_for_equivalence, units_for_mean, units_for_median
 from secondorder.statistics.tests_of_effects import (
     Effects,
@@ -62,6 +63,8 @@ def find(part: Evidence, case: Case, confidence: float, level: float) -> Finding
         return Finding(part, case, obstacle=case.obstacle)
     if case.failure:
         return Finding(part, case, p_refuted=0.0)
+    if part.statistic == "exponent":
+        return _of_exponent(part, case, confidence)
     if part.test not in INFERRED:
         return _compared_with_bound(part, case)
     if part.statistic == "mean" and not np.isfinite(case.effects).all():
@@ -127,6 +130,15 @@ def _compared_with_bound(part: Evidence, case: Case) -> Finding:
     return Finding(part, case, estimate, Interval(estimate, estimate), float(not met), float(not met), float(met))
 
 
+def _of_exponent(part: Evidence, case: Case, confidence: float) -> Finding:
+    exponent = GrowthExponent.of(case.growth, case.effects)
+    if exponent is None:
+        return Finding(part, case, obstacle="an exponent needs three sizes to be known with its error")
+    above = exponent.above(part.margin)
+    p, p_refuted = (above, 1 - above) if part.test == "at_least" else (1 - above, above)
+    return Finding(part, case, exponent.value, exponent.interval(confidence), p, p, p_refuted)
+
+
 def _statistic(part: Evidence, case: Case) -> float:
     match part.statistic:
         case "largest":
@@ -135,15 +147,5 @@ def _statistic(part: Evidence, case: Case) -> float:
             return float(np.min(case.effects))
         case "median":
             return float(np.median(case.effects))
-        case "exponent":
-            return _exponent(case.growth, case.effects)
-        case "mean" | "share":
+        case _:
             return float(np.mean(case.effects))
-
-
-def _exponent(sizes: Effects, values: Effects) -> float:
-    """Return b of the least-squares fit log y = a + b log x; NaN where there are fewer than two sizes."""
-    if len(np.unique(sizes)) < 2:
-        return float("nan")
-    x, y = np.log(sizes), np.log(values)
-    return float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
