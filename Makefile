@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help setup replicate targets test check document benchmark clean
+.PHONY: help setup replicate targets test test-long check document benchmark clean
 
 help:
 	@echo "make replicate   set up, then run the whole pipeline on real images (tier smoke)"
 	@echo "make targets     list every figure, table and claim with what it costs: results/smoke/targets.md"
 	@echo "make test        set up, then run the tests"
+	@echo "make test-long   run the tests that make test leaves out because they take many seconds each"
 	@echo "make setup       make .venv with the pinned requirements"
 	@echo "make check       formatting, lint and types"
 	@echo "make document    write docs/configuration.md, the schemas, and what pages quote of kept metrics"
@@ -34,7 +35,10 @@ targets: $(INSTALLED)
 	$(BIN)/secondorder targets
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+
+test-long: $(INSTALLED)
+	$(BIN)/python -m pytest -m long
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -37,8 +37,8 @@ ALL_RUNS = ["mine", *read_yaml(CONFIG / "defaults.yaml")["runs"]]
 NAME_RULE = "a name is made of a-z, 0-9 and _ and begins with a letter"
 LINES = {
     # unknown keys
-    "top level": ({"sede": 3}, "sede: unknown key, did you mean 'seeds'?; known here: tier, based_on, seeds,"),
-    "top level, nothing near": ({"zzz": 3}, "zzz: unknown key; known here: tier, based_on, seeds,"),
+    "top level": ({"sede": 3}, "sede: unknown key, did you mean 'seeds'?; known here: tier, based_on, archive, seeds,"),
+    "top level, nothing near": ({"zzz": 3}, "zzz: unknown key; known here: tier, based_on, archive, seeds,"),
     "tier of a reserved name": ({"tier": "data", "based_on": "smoke"}, "tier: given 'data'; is where prepared data"),
     "setting of an override that is not trained": (
         problem(runs=["adam"], overrides={"sgd": {"settings": {"momentom": 0.9}}}),
@@ -261,7 +261,7 @@ LINES = {
     "aggregated table of a figure": (
         {"figures": {"training_curves": {"reads": ["curve"]}}},
         "figures.training_curves.reads: there is no aggregated table 'curve', did you mean 'curves'?; "
-        "there are curves, final_metric, seeds, step_cost, time_to_target",
+        "there are curves, final_metric, outcomes, seeds, step_cost, time_to_target",
     ),
     "aggregated table of a table": (
         {"tables": {"final_metric": {"reads": ["zzz"]}}},

@@ -124,9 +124,9 @@ def test_new_run_comes_last_and_keeps_the_place_of_the_others():
     ("overrides", "message"),
     [
         pytest.param({"tier": "smok"}, "tier: there is no configuration file config/<tier>.yaml for 'smok', "
-                     "did you mean 'smoke'?; there are paper, ", id="misspelt"),
+                     "did you mean 'smoke'?; there are archive, paper, ", id="misspelt"),
         pytest.param({"tier": "defaults"}, "tier: there is no configuration file config/<tier>.yaml for 'defaults'; "
-                     "there are paper, reduced, smoke", id="the defaults are no tier"),
+                     "there are archive, paper, reduced, smoke", id="the defaults are no tier"),
         pytest.param({"tier": "../config/smoke"}, "tier: there is no configuration file", id="path"),
         pytest.param({"tier": 3}, "tier: there is no configuration file config/<tier>.yaml for '3'", id="number"),
         pytest.param({"tier": ["smoke"]}, "tier: there is no configuration file", id="list"),

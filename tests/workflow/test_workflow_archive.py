@@ -13,7 +13,7 @@ from secondorder.claims.loading import load_claims
 from secondorder.claims.names import OF_CLAIMS
 from secondorder.configuration.loading import load_configuration
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.long, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 
 def archive(project: Project, *targets: str) -> subprocess.CompletedProcess[str]:

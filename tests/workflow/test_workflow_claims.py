@@ -38,11 +38,13 @@ def test_what_the_tier_does_not_make_is_not_run_and_the_reason_is_said(verdicts:
     )
 
 
+@pytest.mark.long
 def test_a_claim_has_a_target_that_makes_its_evidence(finished_project: Project, judged_project: Project) -> None:
     assert finished_project.planned("claim_B6") == {"judge_claims": 1, "claim_B6": 1}
     assert judged_project.planned("claim_B6") == {}
 
 
+@pytest.mark.long
 def test_another_margin_is_judged_anew_and_trains_nothing(judged_project: Project, tmp_path: Path) -> None:
     shutil.copytree(judged_project.folder, tmp_path / "project", symlinks=True)
     path = tmp_path / "project" / "claims" / "A6.yaml"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from project_copy import TRIMMED, Project
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.long, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 
 def test_every_target_is_listed_with_what_was_measured(project: Project) -> None:

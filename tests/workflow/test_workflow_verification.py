@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from project_copy import Project
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.long, pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 RESULTS = "results/trimmed"
 FEW = ("--config", "verify={'count': 2}")
