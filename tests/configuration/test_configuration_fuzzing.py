@@ -186,6 +186,7 @@ def test_the_configuration_that_is_mutated_is_good_and_has_every_key():
     assert keys - named <= optional
 
 
+@pytest.mark.long
 @FUZZING
 @given(st.lists(LIKELY, min_size=1, max_size=3))
 def test_values_of_the_right_type(mutations):

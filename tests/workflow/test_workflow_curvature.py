@@ -82,6 +82,7 @@ def test_second_call_does_nothing(checked_project: Project) -> None:
     assert checked_project.planned("curvature") == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("edited_file", "expected"),
     [
